@@ -1,0 +1,1 @@
+"""Closed-form synthetic heads: the training data of the bundled generator."""
