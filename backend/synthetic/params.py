@@ -121,3 +121,18 @@ VECTOR_NAMES = tuple(
     for channel in ("rgb" if name in _COLORS else "1")
 )
 VECTOR_DIM = len(VECTOR_NAMES)
+
+
+def vector_slice(name: str) -> slice:
+    """Return where a value lies in `HeadParams.vector`."""
+    columns = [i for i, entry in enumerate(VECTOR_NAMES) if entry.split(".")[0] == name]
+    if not columns:
+        raise ValueError(f"expected one of {tuple(_SCALING)}, got {name!r}")
+    return slice(columns[0], columns[-1] + 1)
+
+
+def from_vector(vector: Tensor, name: str) -> Tensor:
+    """Return one value, (B,) or (B, 3), in its own units from vectors (B, VECTOR_DIM)."""
+    center, scale = _SCALING[name]
+    value = vector[:, vector_slice(name)] * scale + center
+    return value if name in _COLORS else value[:, 0]
