@@ -1,0 +1,1 @@
+"""Tests of AvatarMMC; this file lets pytest put the project's root on its import path."""
