@@ -16,17 +16,18 @@ LIP_LINE_Z = -0.0826
 BROW_INNER = 0.0125
 BROW_LENGTH = 0.0470
 
-# Height of the hairline over the azimuth (0 = front, pi = back of the head). Between 1.3 and 1.45
-# lies the sideburn, up to 2.0 the ear, behind it the line drops in a round arc to the nape.
+# Height of the hairline over the azimuth (0 = front, pi = back of the head). It runs down the
+# temple to the point of the sideburn at 1.45; from there to the nape it lies under the ear, and
+# `ear_clearance` carves the round border around the ear.
 HAIRLINE_AZIMUTH = (
-    0.0, 0.3, 0.55, 0.72, 0.85, 1.0, 1.12, 1.22, 1.30, 1.36, 1.43, 1.50, 1.57, 1.66,
-    1.80, 1.95, 2.05, 2.15, 2.25, 2.35, 2.50, 2.75, 3.15,
+    0.0, 0.3, 0.55, 0.72, 0.85, 1.0, 1.12, 1.22, 1.30, 1.38, 1.46, 1.56, 2.0, 2.2, 2.5, 3.15,
 )  # fmt: skip
 HAIRLINE_Z = (
-    0.0800, 0.0802, 0.0785, 0.0725, 0.0640, 0.0510, 0.0360, 0.0200, 0.0070, -0.0040, -0.0090,
-    -0.0060, 0.0020, 0.0090, 0.0130, 0.0100, 0.0010, -0.0140, -0.0300, -0.0440, -0.0580, -0.0700,
-    -0.0760,
+    0.0800, 0.0802, 0.0785, 0.0725, 0.0640, 0.0510, 0.0365, 0.0220, 0.0090, -0.0080, -0.0240,
+    -0.0300, -0.0450, -0.0570, -0.0680, -0.0760,
 )  # fmt: skip
+EAR_CENTER = (0.0940, -0.0220)
+EAR_RADII = (0.0285, 0.0420)
 HEAD_AXIS_Y = 0.07
 
 
@@ -76,3 +77,12 @@ def azimuth(x: Tensor, y: Tensor) -> Tensor:
 def hairline(az: Tensor) -> Tensor:
     """Return the height z (m) of the average hairline at azimuth `az` (radians, >= 0)."""
     return polyline(az, HAIRLINE_AZIMUTH, HAIRLINE_Z)
+
+
+def ear_clearance(ax: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Return the distance (m, about) to an ellipse round the ear, negative on the ear."""
+    u = (y - EAR_CENTER[0]) / EAR_RADII[0]
+    v = (z - EAR_CENTER[1]) / EAR_RADII[1]
+    distance = 0.034 * (torch.sqrt(u * u + v * v + 1e-8) - 1.0)
+    # The ellipse is a cylinder along x: it counts on the sides of the head only.
+    return distance + 0.2 * (0.066 - ax).clamp(min=0.0)
