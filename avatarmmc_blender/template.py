@@ -1,0 +1,44 @@
+"""Hand the torch head model to `meshing` as a template of plain arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from .backend.head_model.model import HeadModel
+from .meshing.template import Template
+
+
+def template_from_model(model: HeadModel) -> Template:
+    """Return the numpy template of a head model (any device); arrays are float64 or int64."""
+    surface_count, vertex_count = len(model.surface_canonical), len(model.v_template)
+    rows, columns = _array(model.subdivision_indices)
+    subdivision = sparse.csr_matrix(
+        (_array(model.subdivision_values), (rows, columns)), shape=(surface_count, vertex_count)
+    )
+    return Template(
+        rest=_array(model.v_template),
+        shapes=np.moveaxis(_array(model.shapedirs), 2, 0).copy(),
+        expressions=np.moveaxis(_array(model.exprdirs), 2, 0).copy(),
+        expression_names=tuple(model.expression_names),
+        faces=_array(model.faces),
+        uvs=_array(model.uvs),
+        uv_faces=_array(model.uv_faces),
+        part=_array(model.part),
+        joint_regressor=_array(model.J_regressor),
+        weights=_array(model.lbs_weights),
+        masks={name: _array(mask) for name, mask in model.masks.items()},
+        rims={name: _array(rim) for name, rim in model.rims.items()},
+        subdivision=subdivision,
+        surface_faces=_array(model.surface_faces),
+        surface_canonical=_array(model.surface_canonical),
+        surface_ao=_array(model.surface_ao),
+        surface_tongue=_array(model.surface_tongue),
+        surface_uv_points=_array(model.surface_uvs),
+        surface_uv_faces=_array(model.surface_uv_faces),
+    )
+
+
+def _array(tensor) -> np.ndarray:
+    array = tensor.detach().cpu().numpy()
+    return array.astype(np.float64) if array.dtype.kind == "f" else array.astype(np.int64)

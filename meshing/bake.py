@@ -1,0 +1,153 @@
+"""Albedo: the field's colour at the texels of the fitted template, cleaned of hair and eyes.
+
+Texels lie on the fitted guide surface and are not projected onto the iso-surface: at the lid
+margins the normals run onto the eyeballs. Hair colour outside the scalp is replaced by skin
+inpainted from its surroundings (Laplace), what the hair shell will hide is painted in a calm
+dark hair colour, and the inside of mouth and eye sockets gets flat colours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
+
+from . import labels
+from .geometry import adjacency, smoothstep, unique_edges
+from .regions import lid_zone, scalp_zone
+from .template import Template
+from .texel_map import TexelMap, texel_map
+
+CHUNK = 1 << 17  # texels per field query
+MOUTH_COLOR = np.array([0.42, 0.16, 0.15])
+TONGUE_COLOR = np.array([0.68, 0.34, 0.33])
+SOCKET_TINT = np.array([0.80, 0.56, 0.53])
+LID_TINT = np.array([0.86, 0.70, 0.68])
+SHELL_THICKNESS = (0.0012, 0.0030)  # m of hair over the skin: none hidden .. all hidden
+SHELL_SHADE = 0.72  # of the hair colour, on the scalp below the hair
+
+
+@dataclass(frozen=True)
+class Albedo:
+    """Baked colour image (R, R, 3) uint8 sRGB, row 0 = top, and the median colours found."""
+
+    image: np.ndarray
+    skin_color: np.ndarray
+    hair_color: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class _Texels:
+    color: np.ndarray  # (N, 3)
+    hair: np.ndarray  # (N,) probability
+    eyes: np.ndarray  # (N,) probability
+    thickness: np.ndarray  # (N,) m of hair above the skin
+
+
+def bake_albedo(
+    field, surface: np.ndarray, template: Template, resolution: int = 1024, callback=None
+) -> Albedo:
+    """Bake the colours of `field` over the fitted guide surface (W, 3) to the template's UVs.
+
+    Raises ValueError if `resolution` is not positive or no skin is visible.
+    """
+    report = callback or (lambda stage, fraction: None)
+    report("bake", 0.0)
+    texels = texel_map(template, template.surface_uvs, resolution)
+    region = template.surface_region[texels.triangle]
+    baked = np.flatnonzero(region == template.REGION_SKIN)
+    colors = _query(field, surface, template, texels, baked, report)
+    skin_of_vertex, skin_color = _visible_skin(field, surface, template)
+    report("bake", 0.9)
+    canonical = texels.interpolate(template.surface_canonical, template.surface_faces)
+    underneath = texels.interpolate(skin_of_vertex, template.surface_faces)
+    hair_color = _hair_color(colors)
+    cleaned = _clean(colors, canonical[baked], underneath[baked], hair_color)
+    result = np.empty((len(texels.texel), 3))
+    result[baked] = cleaned
+    result[region == template.REGION_MOUTH] = MOUTH_COLOR
+    result[region == template.REGION_TONGUE] = TONGUE_COLOR
+    result[region == template.REGION_SOCKET] = skin_color * SOCKET_TINT
+    image = texels.filled_image(np.clip(result, 0.0, 1.0))
+    report("bake", 1.0)
+    return Albedo((image * 255.0 + 0.5).astype(np.uint8), skin_color, hair_color)
+
+
+def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels:
+    triangle, bary = texels.triangle[baked], texels.bary[baked]
+    on_guide = getattr(field, "sample_guide", None)
+    parts = []
+    for start in range(0, len(baked), CHUNK):
+        chunk = slice(start, start + CHUNK)
+        if on_guide is not None:
+            sample = on_guide(triangle[chunk], bary[chunk])
+        else:
+            corners = surface[template.surface_faces[triangle[chunk]]]
+            sample = field.sample((corners * bary[chunk, :, None]).sum(axis=1))
+        parts.append(
+            _Texels(
+                color=np.clip(sample.color, 0.0, 1.0),
+                hair=sample.labels[:, labels.HAIR],
+                eyes=sample.labels[:, labels.EYES].sum(axis=1),
+                thickness=-np.asarray(sample.sdf),
+            )
+        )
+        report("bake", 0.05 + 0.8 * min(start + CHUNK, len(baked)) / len(baked))
+    return _Texels(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in _TEXEL_FIELDS)
+    )
+
+
+_TEXEL_FIELDS = ("color", "hair", "eyes", "thickness")
+
+
+def _visible_skin(field, surface, template: Template) -> tuple[np.ndarray, np.ndarray]:
+    """Return skin colours (W, 3), inpainted where hair or eyes hide it, and their median (3,)."""
+    sample = field.sample(surface)
+    bare = sample.labels[:, labels.BARE_SKIN].sum(axis=1)
+    hair = sample.labels[:, labels.HAIR]
+    eyes = sample.labels[:, labels.EYES].sum(axis=1)
+    known = template.surface_skin & (bare > 0.85) & (hair < 0.1) & (eyes < 0.03) & (template.surface_ao > 0.12)
+    if known.sum() < 100:
+        raise ValueError(f"expected visible skin to bake, got {known.sum()} skin vertices")
+    color = np.clip(sample.color, 0.0, 1.0)
+    filled = color.copy()
+    filled[~known] = harmonic_fill(template.surface_faces, color, known)[~known]
+    return filled, np.median(color[known], axis=0)
+
+
+def harmonic_fill(faces: np.ndarray, values: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return `values` (W, C) with unknown vertices solving Laplace's equation on the mesh."""
+    links = adjacency(unique_edges(faces), len(values))
+    laplacian = (sparse.diags(np.asarray(links.sum(axis=1)).ravel()) - links).tocsr()
+    free, fixed = np.flatnonzero(~known), np.flatnonzero(known)
+    result = np.array(values, np.float64)
+    if len(free):
+        system = laplacian[free][:, free] + 1e-9 * sparse.eye(len(free))
+        result[free] = spsolve(system.tocsc(), -(laplacian[free][:, fixed] @ values[fixed]))
+    return result
+
+
+def _hair_color(texels: _Texels) -> np.ndarray | None:
+    hairy = texels.hair > 0.7
+    return np.median(texels.color[hairy], axis=0) if hairy.sum() > 500 else None
+
+
+def _clean(texels: _Texels, canonical, underneath, hair_color) -> np.ndarray:
+    """Remove colours that belong to hair volumes and eyeballs from the skin (N, 3)."""
+    scalp = scalp_zone(canonical)
+    color = texels.color
+    if hair_color is not None:
+        hidden = scalp * smoothstep(texels.thickness, *SHELL_THICKNESS)
+        hidden *= smoothstep(texels.hair, 0.4, 0.8)
+        color = _mix(color, hair_color * SHELL_SHADE, hidden)
+    hanging = np.clip((texels.hair - 0.05) / 0.25, 0.0, 1.0) * (1.0 - scalp)
+    color = _mix(color, underneath, hanging)
+    on_lid = np.clip((texels.eyes - 0.25) / 0.3, 0.0, 1.0) * lid_zone(canonical)
+    return _mix(color, underneath * LID_TINT, on_lid)
+
+
+def _mix(base: np.ndarray, other: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    return base + (other - base) * amount[:, None]
