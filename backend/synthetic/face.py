@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..head_model.arkit import EXPRESSIONS
 from .curves import brow_center, brow_q, lid_lower, lid_u, lid_upper, lip_outline
-from .noise import noise_xyz
+from .detail import column
 from .smooth import fall, gauss, smoothstep
 
 MOUTH_OPENERS = (
@@ -129,7 +129,7 @@ def lips(face: FaceCoordinates) -> tuple[Tensor, Tensor]:
     return upper, lower
 
 
-def brows(face: FaceCoordinates, params) -> Tensor:
+def brows(face: FaceCoordinates, detail: Tensor, params) -> Tensor:
     """Cover 0..1 (B, N) of the eyebrows, feathered at both ends and along the upper edge."""
     along = brow_q(face.side)
     inside = along.clamp(0, 1)
@@ -137,11 +137,10 @@ def brows(face: FaceCoordinates, params) -> Tensor:
     taper = (1 - 0.78 * smoothstep(inside, 0.35, 1.0)) * (0.80 + 0.20 * smoothstep(along, 0, 0.2))
     half_width = (_column(params.brow_th) * taper).clamp(min=6e-4)
     across = (face.z - centre) / half_width
-    body = smoothstep(1.25 - across.abs(), 0, 0.95)
-    ends = smoothstep(along, -0.06, 0.16) * (fall(along, 0.90, 1.06))
-    slanted = face.side - 0.5 * (face.z - centre)
-    zero = torch.zeros_like(slanted)
-    streaks = 0.92 + 0.08 * noise_xyz(slanted, zero, zero, 1.9, 1100.0)
+    hairs = column(detail, "brow_hairs")
+    body = smoothstep(1.25 - across.abs() + 0.12 * hairs, 0, 0.95)
+    ends = smoothstep(along, -0.06, 0.16) * fall(along, 0.90, 1.06)
+    streaks = 0.90 + 0.10 * hairs
     density = _column(params.brow_dens) * (0.68 + 0.32 * smoothstep(along, -0.05, 0.3))
     return body * ends * streaks * density * (face.y < 0.03)
 
@@ -158,63 +157,54 @@ class Relief:
 
 def relief(
     face: FaceCoordinates,
+    detail: Tensor,
     params,
     state: ExpressionState,
     upper_lip: Tensor,
     lower_lip: Tensor,
     brow: Tensor,
 ) -> Relief:
-    """Wrinkles of age and expression, lid crease, lash wedge, lip body and lip seal."""
+    """Wrinkles of age and expression, lid crease, lash wedge, lip body and lip seal.
+
+    detail (B, N, DETAIL_DIM) are the detail fields at the points of `face`; they hold the wrinkle
+    patterns.
+    """
     age = _column(params.age)
     smile = state.smile(face.x)
-    nasolabial, fold = _nasolabial(face)
-    height = -(0.0003 + 0.0014 * age + 0.0006 * smile) * nasolabial
+    nasolabial = column(detail, "nasolabial")
+    fold = _cheek_fold(face)
+    height = -(0.0003 + 0.0013 * age + 0.0006 * smile) * nasolabial
     height = height + (0.0012 * age + 0.0006 * smile) * fold
-    furrow_height, furrows = _furrows(face, age, state)
+    furrow_height, furrows = _furrows(detail, age, smile, state)
     crease, lash = _lids(face, params, state)
     height = height + furrow_height - 0.0006 * crease + lash
     height = height + _lip_relief(face, state, upper_lip, lower_lip) + 0.0003 * brow
     return Relief(height, nasolabial, furrows, crease)
 
 
-def _nasolabial(face: FaceCoordinates) -> tuple[Tensor, Tensor]:
-    """The valley from the nose wing to beside the mouth, and the soft fold outside it."""
+def _cheek_fold(face: FaceCoordinates) -> Tensor:
+    """The soft fold 0..1 (B, N) outside the nasolabial valley."""
     down = ((-0.040 - face.z) / 0.042).clamp(0, 1)
     line = 0.0225 + 0.017 * down**0.9
-    valley = gauss(face.side - line, 0.0035)
-    valley = valley * smoothstep(-face.z, 0.036, 0.046) * smoothstep(face.z, -0.090, -0.078)
     fold = gauss(face.side - line - 0.009, 0.007)
     fold = fold * smoothstep(-face.z, 0.040, 0.055) * smoothstep(face.z, -0.088, -0.070)
-    return valley * face.front, fold * face.front
+    return fold * face.front
 
 
-def _furrows(face: FaceCoordinates, age: Tensor, state: ExpressionState) -> tuple[Tensor, Tensor]:
+def _furrows(
+    detail: Tensor, age: Tensor, smile: Tensor, state: ExpressionState
+) -> tuple[Tensor, Tensor]:
     """Forehead, frown, eye-corner, eye-bag and mouth-corner lines: height and depth shade."""
-    x, z, front = face.side, face.z, face.front
-    forehead = gauss(x, 0.045) * smoothstep(z, 0.034, 0.042) * fall(z, 0.072, 0.082)
-    wave = _grooves(z + 0.0025 * torch.cos(70 * x), 0.0115)
-    forehead = (age + 0.7 * state.brow_raise).clamp(max=1.2) * forehead * wave * front
-    frown = gauss(x - 0.0055, 0.0022) * gauss(z - 0.022, 0.008) * front
-    frown = (0.9 * age + 0.7 * state.frown) * frown
-    corner = gauss(x - 0.064, 0.008) * gauss(z, 0.016) * (face.y < 0.04)
-    corner = corner * _grooves(z - 0.25 * (x - 0.064) * torch.sign(z), 0.0068)
-    corner = (age + 0.35 * torch.maximum(state.squint, state.smile(face.x))) * corner
-    bag = gauss(z + 0.0145 + 0.05 * (x - 0.036), 0.0035) * gauss(x - 0.036, 0.014) * front
-    marionette = gauss(x - 0.0365 - 0.08 * (-0.09 - z), 0.003) * front
-    marionette = marionette * smoothstep(-z, 0.088, 0.094) * smoothstep(z, -0.118, -0.102) * age
-    height = -(
-        0.0010 * forehead
-        + 0.0011 * frown
-        + 0.0008 * corner
-        + (0.0002 + 0.0010 * age) * bag
-        + 0.0012 * marionette
-    )
-    return height, forehead + 0.8 * frown + 0.8 * corner + 0.5 * age * bag + 0.7 * marionette
-
-
-def _grooves(position: Tensor, period: float) -> Tensor:
-    """Narrow grooves 0..1 repeating with `period`."""
-    return (0.5 + 0.5 * torch.cos(position * (2 * torch.pi / period))) ** 3
+    forehead = (age + 0.6 * state.brow_raise).clamp(max=1.2) * column(detail, "forehead_lines")
+    frown = (0.9 * age + 0.7 * state.frown) * column(detail, "glabella")
+    corner = age + 0.30 * torch.maximum(state.squint, smile)
+    corner = corner * column(detail, "crows_feet")
+    bag = column(detail, "eye_bag")
+    marionette = age * column(detail, "marionette")
+    height = 0.0010 * forehead + 0.0011 * frown + 0.0008 * corner
+    height = height + (0.0002 + 0.0010 * age) * bag + 0.0012 * marionette
+    shade = forehead + 0.8 * frown + 0.8 * corner + 0.5 * age * bag + 0.7 * marionette
+    return -height, shade
 
 
 def _lids(face: FaceCoordinates, params, state: ExpressionState) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .detail import column
 from .face import ExpressionState, FaceCoordinates, Relief
-from .noise import noise, noise_xyz
 from .smooth import fall, gauss, mix, smoothstep, tint
 
 LASH_COLOR = (0.045, 0.032, 0.028)
@@ -28,22 +28,22 @@ OCCLUSION_POWERS = (0.65, 1.05, 1.10)
 class Paint:
     """What the layers of paint read: canonical points, coordinates, covers and parameters.
 
-    p (B, N, 3); ambient_occlusion (open = 1), tongue, freckles, beard_cover, stubble,
-    beard_shade, upper_lip, lower_lip and brow (B, N) in 0..1; params holds (B,) and (B, 3) values.
+    p (B, N, 3); detail (B, N, DETAIL_DIM) fields at p; ambient_occlusion (1 = open), tongue,
+    upper_lip, lower_lip, brow, beard_cover, stubble and beard_shade (B, N) in 0..1; params holds
+    (B,) and (B, 3) values.
     """
 
     p: Tensor
     face: FaceCoordinates
     ambient_occlusion: Tensor
     tongue: Tensor
-    freckles: Tensor
+    detail: Tensor
     upper_lip: Tensor
     lower_lip: Tensor
     brow: Tensor
     beard_cover: Tensor
     stubble: Tensor
     beard_shade: Tensor
-    full_beard_zone: Tensor
     relief: Relief
     state: ExpressionState
     params: object
@@ -107,8 +107,8 @@ def _hue_zones(color: Tensor, paint: Paint) -> Tensor:
     color = color * (1 + red.unsqueeze(-1) * change)
     forehead = smoothstep(face.z, 0.03, 0.06) * face.front * fall(face.side, 0.04, 0.075)
     color = tint(color, forehead, (0.012, 0.004, -0.035))
-    masculine = paint.value("masc").clamp(0, 1)
-    return tint(color, 0.05 * masculine * paint.full_beard_zone, (-1.2, -0.9, -0.6))
+    shaven = smoothstep(column(paint.detail, "beard_cheek"), -0.5, 0.8)
+    return tint(color, 0.05 * paint.value("masc").clamp(0, 1) * shaven, (-1.2, -0.9, -0.6))
 
 
 def _eye_surround(color: Tensor, paint: Paint) -> Tensor:
@@ -122,14 +122,12 @@ def _eye_surround(color: Tensor, paint: Paint) -> Tensor:
 
 def _variation(color: Tensor, paint: Paint) -> Tensor:
     """Blotches: slow drifts of hue, faint mottling, and freckles on light skin."""
-    p = paint.p
-    color = tint(color, noise(p, 3.7, 55.0), (0.010, -0.018, -0.012))
-    color = tint(color, noise(p, 5.3, 95.0), (0.010, 0.004, -0.022))
-    mottle = 0.012 * noise(p, 0.9, 150.0) + 0.010 * noise(p, 2.2, 420.0)
+    color = tint(color, column(paint.detail, "slow"), (0.008, -0.018, -0.010))
+    color = tint(color, column(paint.detail, "medium"), (0.006, -0.010, -0.020))
+    mottle = 0.010 * column(paint.detail, "quick") + 0.009 * column(paint.detail, "fine")
     color = color * (1 + mottle.unsqueeze(-1))
-    face = paint.face
-    where = gauss(face.z + 0.028, 0.026) * gauss(face.side - 0.02, 0.045) * face.front
-    amount = paint.value("freckles") * (1 - paint.darkness) * paint.freckles * where
+    freckles = column(paint.detail, "freckle")
+    amount = paint.value("freckles") * (1 - paint.darkness) * freckles
     return tint(color, amount, (-0.16, -0.27, -0.33))
 
 
@@ -159,9 +157,8 @@ def _beard(color: Tensor, paint: Paint) -> Tensor:
     hair = paint.color("hair")
     stubble = paint.stubble * (0.9 - 0.35 * paint.darkness)
     color = mix(color, 0.42 * color + 0.30 * hair + 0.03, stubble)
-    strands = (0.95 * hair + 0.025) * (0.70 + 0.42 * paint.beard_shade).unsqueeze(-1)
-    cover = (0.80 + 0.14 * paint.beard_shade) * smoothstep(paint.beard_cover, 0.05, 0.95)
-    return mix(color, strands, cover)
+    strands = (0.95 * hair + 0.025) * paint.beard_shade.unsqueeze(-1)
+    return mix(color, strands, paint.beard_cover)
 
 
 def _lips(color: Tensor, paint: Paint) -> Tensor:
@@ -171,7 +168,7 @@ def _lips(color: Tensor, paint: Paint) -> Tensor:
     sheen = 0.12 * gauss(height + 0.008, 0.0045) * paint.lower_lip * (1 - r * r)
     rim = 0.05 * gauss(height - 0.0125 * (1 - r**1.7), 0.0022) * (1 - r) * (height > 0)
     color = color * (1 + (rim * (1 - paint.beard_cover) * (face.y < -0.006)).unsqueeze(-1))
-    folds = noise_xyz(face.x, 0.3 * face.y, 0.3 * face.z, 1.1, 1100.0)
+    folds = column(paint.detail, "lip_folds")
     tone = (1 + sheen - 0.09 * paint.upper_lip) * (1 + 0.03 * folds)
     cover = (paint.upper_lip + paint.lower_lip).clamp(0, 1)
     cover = cover * (0.80 + 0.15 * paint.value("stick"))
