@@ -19,12 +19,7 @@ except ImportError:
 
 # Corner c of a cell lies at (i, j, k) = CORNERS[c]; an edge is (corner, corner, axis).
 CORNERS = np.array(list(product((0, 1), repeat=3)))
-EDGES = [
-    (c, c | bit, axis)
-    for axis, bit in enumerate((4, 2, 1))
-    for c in range(8)
-    if not c & bit
-]
+EDGES = [(c, c | bit, axis) for axis, bit in enumerate((4, 2, 1)) for c in range(8) if not c & bit]
 
 
 def marching_cubes(volume: np.ndarray, isovalue: float) -> tuple[np.ndarray, np.ndarray]:

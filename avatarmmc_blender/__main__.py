@@ -1,0 +1,7 @@
+"""`python -m avatarmmc_blender`: heads from the command line."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

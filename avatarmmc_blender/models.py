@@ -1,0 +1,99 @@
+"""The loaded models, kept between heads until they are unloaded, and the device they run on.
+
+torch is imported when the first head is asked for, never when Blender starts.
+"""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from .errors import AvatarError
+
+if TYPE_CHECKING:
+    from .backend.generator.generator import Generator
+    from .meshing.template import Template
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """The generator, the template that its heads are fitted with, and which weights these are."""
+
+    generator: Generator
+    template: Template
+    name: str
+    sha256: str
+
+
+def import_torch():
+    """Return torch; raise AvatarError if this Python has none."""
+    try:
+        import torch
+    except ImportError as error:
+        raise AvatarError(
+            "PyTorch is missing in this Python; install torch 2.6 or later for it "
+            "and start again (the README says how)."
+        ) from error
+    return torch
+
+
+def available_devices() -> tuple[str, ...]:
+    """Return the devices that torch can use here, the processor first."""
+    torch = import_torch()
+    devices = ["cpu"]
+    if torch.cuda.is_available():
+        devices.append("cuda")
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return tuple(devices)
+
+
+def choose_device(wanted: str) -> str:
+    """Return the device for `wanted`; "auto" takes a CUDA GPU where there is one.
+
+    Raises AvatarError if the device is not there.
+    """
+    devices = available_devices()
+    if wanted == "auto":
+        return "cuda" if "cuda" in devices else "cpu"
+    if wanted not in devices:
+        raise AvatarError(
+            f"Device {wanted!r} is not available here; use {' or '.join(devices)}, or auto."
+        )
+    return wanted
+
+
+@lru_cache(maxsize=1)
+def load_model(device: str) -> LoadedModel:
+    """Return the bundled model on `device`, loaded once; raise AvatarError if it is damaged."""
+    import_torch()
+    try:
+        from .backend.generator.weights import MODEL_ID, load_bundled, weights_hash
+        from .template import template_from_model
+    except ImportError as error:
+        raise AvatarError(
+            f"The Python package {error.name!r} is missing; install it for this Python "
+            "and start again (the README says how)."
+        ) from error
+    try:
+        generator = load_bundled(device)
+        sha256 = weights_hash()
+    except (OSError, ValueError) as error:
+        raise AvatarError(_as_sentence(error)) from error
+    return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256)
+
+
+def unload_models() -> None:
+    """Forget the loaded model and give its memory back."""
+    load_model.cache_clear()
+    gc.collect()
+    torch = import_torch()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _as_sentence(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")
