@@ -21,3 +21,18 @@ class PartValues:
     glass: float = 0.0
     glass_shape: float = 0.5
     ear: float = 0.0
+
+    @classmethod
+    def of(cls, values: object) -> PartValues:
+        """Return plain numbers of anything with the same attributes, arrays of one head."""
+        return cls(
+            iris=np.asarray(values.iris, np.float64).reshape(3),
+            iris_radius=_number(values.iris_radius),
+            glass=_number(values.glass),
+            glass_shape=_number(values.glass_shape),
+            ear=_number(values.ear),
+        )
+
+
+def _number(value) -> float:
+    return float(np.asarray(value).reshape(()))

@@ -76,17 +76,17 @@ class Template:
     def surface_region(self) -> np.ndarray:
         """REGION_* constant of every guide triangle (T,), told by its texture island."""
         islands = _islands(self.surface_uv_faces, len(self.surface_uv_points))
-        centroid = self.surface_canonical[self.surface_faces].mean(axis=1)
-        on_tongue = self.surface_tongue[self.surface_faces].mean(axis=1) > 0.5
+        height = self.surface_canonical[self.surface_faces, 2].mean(axis=1)
+        on_tongue = self.surface_tongue[self.surface_faces].mean(axis=1)
+        openness = self.surface_ao[self.surface_faces].mean(axis=1)
         region = np.full(len(islands), self.REGION_NONE)
-        largest = np.bincount(islands[islands >= 0]).argmax()
-        for island in np.unique(islands[islands >= 0]):
+        for island in range(islands.max() + 1):
             members = islands == island
-            if island == largest:
-                region[members] = self.REGION_SKIN
-            elif on_tongue[members].mean() > 0.5:
+            if on_tongue[members].mean() > 0.5:
                 region[members] = self.REGION_TONGUE
-            elif centroid[members, 2].mean() < -0.04:
+            elif openness[members].mean() > 0.55:
+                region[members] = self.REGION_SKIN
+            elif height[members].mean() < -0.04:
                 region[members] = self.REGION_MOUTH
             else:
                 region[members] = self.REGION_SOCKET

@@ -1,0 +1,68 @@
+"""From a field and its surface to a rigged head: fit, bake, hair, parts."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .bake import bake_albedo
+from .eyes import build_eyes
+from .fit import fit_template
+from .head_part import build_head_part, normalized_weights
+from .part_values import PartValues
+from .rigged_head import Material, Part, RiggedHead
+from .teeth import build_teeth
+from .template import Template
+from .transfer import transfer_expressions
+
+
+def assemble_head(
+    field,
+    surface,
+    template: Template,
+    part_values: PartValues | None = None,
+    texture: int = 1024,
+    density: str = "cage",
+    raw_surface: bool = False,
+    callback=None,
+) -> RiggedHead:
+    """Return the rigged head of `field` (Field protocol) and its extracted `surface` (Mesh).
+
+    part_values: iris, glasses and earrings; by default those of the field itself
+    (`field.part_values`). texture: side of the albedo in texels. density: see
+    `build_head_part`. Lengths stay in model-frame metres. callback(stage, fraction) hears of the
+    stages "fit", "bake", "hair" and "rig" and may cancel by raising. Raises ValueError if the
+    field shows too little skin or an argument is out of range.
+    """
+    report = callback or (lambda stage, fraction: None)
+    values = PartValues.of(field.part_values if part_values is None else part_values)
+    fitted = fit_template(field, surface, template, callback=report)
+    cage = fitted.vertices
+    guide = template.surface(cage)
+    albedo = bake_albedo(field, guide, template, texture, callback=report)
+    report("rig", 0.0)
+    expressions = transfer_expressions(template, cage)
+    head = build_head_part(template, cage, expressions, albedo.image, density)
+    eyes = build_eyes(template, cage, expressions, values.iris, values.iris_radius)
+    teeth = build_teeth(template, cage, expressions)
+    parts = [part for part in (head, eyes, teeth) if part is not None]
+    report("rig", 1.0)
+    return RiggedHead(
+        parts=tuple(parts),
+        joints=template.joint_regressor @ cage,
+        raw_surface=_raw_part(surface, head, albedo.skin_color) if raw_surface else None,
+    )
+
+
+def _raw_part(surface, head: Part, color: np.ndarray) -> Part:
+    """The field's surface as it is, skinned like the nearest head vertices."""
+    _, nearest = cKDTree(head.vertices).query(surface.vertices)
+    return Part(
+        name="Raw Surface",
+        vertices=np.asarray(surface.vertices, np.float32),
+        faces=np.asarray(surface.faces, np.int32),
+        uvs=None,
+        material_index=np.zeros(len(surface.faces), np.int32),
+        materials=(Material("Raw Surface", tuple(float(c) for c in color)),),
+        weights=normalized_weights(head.weights[nearest]),
+    )
