@@ -176,6 +176,8 @@ def extension_members() -> dict[str, Path]:
 def manifest(wheels: list[Path]) -> str:
     """Return the manifest with the wheels listed before its first table."""
     text = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+    if not wheels:
+        return text
     listed = "".join(f'  "./wheels/{wheel.name}",\n' for wheel in wheels)
     head, table, rest = text.partition("\n[permissions]")
     return f"{head}\nwheels = [\n{listed}]\n{table}{rest}"
