@@ -1,4 +1,4 @@
-"""StyleGAN2 mapping and synthesis networks (Karras et al. 2020), the backbone of tri-plane generators.
+"""StyleGAN2 mapping and synthesis networks (Karras et al. 2020), the backbone of tri-planes.
 
 Parameter names and shapes follow EG3D and Next3D, so their state dicts load into these modules.
 The modulated convolution never forms per-sample weights: scaling the input channels by the style,
@@ -21,7 +21,7 @@ NORM_EPSILON = 1e-8
 
 
 def binomial_filter() -> Tensor:
-    """Return the (4, 4) low-pass filter outer([1, 3, 3, 1]) / 64 that surrounds every resampling."""
+    """Return the (4, 4) low-pass filter outer([1, 3, 3, 1]) / 64 of all resampling."""
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
     return torch.outer(taps, taps) / 64.0
 
