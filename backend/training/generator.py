@@ -1,0 +1,213 @@
+"""Trains the bundled generator on synthetic heads: `python -m backend.training.generator`.
+
+Stage 1, direct 3D supervision: every step draws new heads and asks them for the truth at points
+of the canonical skin and around hanging hair.  One schedule (warm-up, constant, cosine to 2 %)
+over `--steps`; an interrupted run goes on exactly where it was with the same command.
+"""
+
+import argparse
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..generator.config import GeneratorConfig
+from ..generator.generator import Generator
+from ..generator.guide import Guide
+from ..generator.weights import save_generator
+from ..head_model.model import load_bundled
+from ..synthetic.latent import SHAPE_DIM, derive
+from .latents import sample_training_latents
+from .losses import label_weights, readout_losses, surface_losses, volume_losses
+from .surface_atlas import SurfaceAtlas, build_atlas
+from .targets import Targets, make_targets
+
+log = logging.getLogger("avatarmmc.training")
+
+LOSS_WEIGHTS = {
+    "offset": 1.0,
+    "slope": 2.0,
+    "color": 10.0,
+    "label": 0.25,
+    "volume": 0.5,
+    "shade": 0.5,
+    "betas": 2.0,
+    "values": 2.0,
+}
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """One training run; stored in its checkpoint, which only resumes under the same settings."""
+
+    steps: int = 20_000
+    batch: int = 6
+    pairs: int = 1500
+    volume_points: int = 1500
+    atlas_pairs: int = 200_000
+    learning_rate: float = 2e-3
+    warm_up: int = 100
+    ema: float = 0.998
+    seed: int = 0
+
+
+def learning_rate(settings: TrainSettings, step: int) -> float:
+    """Rate at a step: warm-up, constant for a quarter of the run, then cosine to 2 %."""
+    fraction = step / settings.steps
+    decay = 0.5 * (1 + math.cos(math.pi * max(0.0, (fraction - 0.25) / 0.75)))
+    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * (
+        0.02 + 0.98 * decay
+    )
+
+
+class Trainer:
+    """Generator, its moving average, optimiser and random state: all that a checkpoint holds."""
+
+    def __init__(self, settings: TrainSettings, device: str):
+        torch.manual_seed(settings.seed)
+        self.settings, self.device = settings, torch.device(device)
+        self.model = load_bundled().to(self.device)
+        self.generator = Generator(self.model, GeneratorConfig()).to(self.device)
+        planes = [self.generator.static_planes]
+        others = [p for p in self.generator.parameters() if p is not planes[0]]
+        groups = [{"params": others, "scale": 1.0}, {"params": planes, "scale": 2.0}]
+        self.optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
+        state = self.generator.state_dict()
+        self.average = {name: value.clone() for name, value in state.items()}
+        self.rng = torch.Generator().manual_seed(settings.seed)
+        self.step = 0
+        self.atlas: SurfaceAtlas = build_atlas(self.model, settings.atlas_pairs).to(device)
+        self.weights = label_weights().to(self.device)
+
+    def run_step(self) -> dict[str, float]:
+        """One optimiser step; returns the losses."""
+        s = self.settings
+        targets = make_targets(
+            self.model, self.atlas, s.batch, s.pairs, s.volume_points, self.rng
+        )
+        losses = self.losses(targets)
+        total = sum(LOSS_WEIGHTS[name] * value for name, value in losses.items())
+        rate = learning_rate(s, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 2.0)
+        self.optimizer.step()
+        self.step += 1
+        if self.step % 4 == 0:
+            self._update_average()
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def losses(self, targets: Targets) -> dict[str, Tensor]:
+        """All losses of one batch of targets."""
+        g = self.generator
+        ws = g.mapping(targets.z)
+        read = g.readout(ws)
+        guide = Guide(targets.p, torch.zeros_like(targets.ao), targets.ao, targets.tongue)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            planes = g.synthesis(ws)
+            surface = g.surface_branch(ws, planes, read, guide, targets.state, targets.detail)
+            sdf, shade = g.volume_branch(ws, planes, targets.q)
+        losses = surface_losses(
+            surface, targets.offset, targets.color, targets.labels, self.weights
+        )
+        losses |= volume_losses(sdf, shade, targets.volume, targets.shade)
+        z = torch.cat([targets.z, sample_training_latents(64, self.rng).to(self.device)])
+        read = g.readout(g.mapping(z))
+        losses |= readout_losses(read, z[:, :SHAPE_DIM], derive(z, self.model).vector())
+        return losses
+
+    def _update_average(self) -> None:
+        beta = min(self.settings.ema, (self.step + 1) / (self.step + 40)) ** 4
+        with torch.no_grad():
+            for name, value in self.generator.state_dict().items():
+                self.average[name].lerp_(value, 1 - beta)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on exactly, aside and then renamed."""
+        state = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "generator": self.generator.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "rng": self.rng.get_state(),
+        }
+        aside = path.with_suffix(".tmp")
+        torch.save(state, aside)
+        aside.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Resume from a checkpoint of the same settings."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["settings"] != asdict(self.settings):
+            raise ValueError(
+                f"{path} was trained with {state['settings']}, asked for {asdict(self.settings)}: "
+                "use the same options or another --output"
+            )
+        self.generator.load_state_dict(state["generator"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.rng.set_state(state["rng"].cpu())
+        self.step = state["step"]
+
+
+def train(settings: TrainSettings, device: str, output: Path, save_every: int = 500) -> None:
+    """Run or resume a training; writes checkpoint.pt, log.jsonl and generator.safetensors."""
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = output / "checkpoint.pt"
+    trainer = Trainer(settings, device)
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+        log.info("resumed at step %d", trainer.step)
+    sums: dict[str, float] = {}
+    started, begun = time.monotonic(), time.monotonic()
+    while trainer.step < settings.steps:
+        for name, value in trainer.run_step().items():
+            sums[name] = sums.get(name, 0.0) + value
+        if trainer.step % 100 == 0:
+            seconds = (time.monotonic() - begun) / 100
+            record = {name: round(total / 100, 5) for name, total in sums.items()}
+            record |= {"step": trainer.step, "seconds_per_step": round(seconds, 4)}
+            record |= {"elapsed": round(time.monotonic() - started, 1)}
+            with open(output / "log.jsonl", "a") as file:
+                file.write(json.dumps(record) + "\n")
+            log.info("%s", record)
+            sums, begun = {}, time.monotonic()
+        if trainer.step % save_every == 0 or trainer.step == settings.steps:
+            trainer.save(checkpoint)
+            export(trainer, output / "generator.safetensors")
+
+
+def export(trainer: Trainer, path: Path) -> None:
+    """Write the averaged weights as they ship."""
+    generator = Generator(trainer.model, trainer.generator.config)
+    generator.load_state_dict(trainer.average)
+    save_generator(generator, path)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m backend.training.generator", description=__doc__)
+    defaults = TrainSettings()
+    for name, value in asdict(defaults).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
+    parser.add_argument("--output", type=Path, default=Path("runs/generator"))
+    args = vars(parser.parse_args())
+    device, output, threads = args.pop("device"), args.pop("output"), args.pop("threads")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if threads:
+        torch.set_num_threads(threads)
+    train(TrainSettings(**args), device, output)
+
+
+if __name__ == "__main__":
+    main()
