@@ -82,7 +82,7 @@ def install(python: Path, *requirements: str) -> None:
         if marker.exists() and marker.read_text() == digest:
             continue
         print(f"Installing {name} into .venv ...", flush=True)
-        run([python, "-m", "pip", "install", "--disable-pip-version-check", "-q", "-r", name])
+        run([python, "-m", "pip", "install", "--disable-pip-version-check", "-qq", "-r", name])
         marker.write_text(digest)
 
 
@@ -113,11 +113,9 @@ def test(arguments: argparse.Namespace) -> None:
     python = create_environment()
     install(python, "requirements.txt", "requirements-test.txt")
     failures = []
-    for command in ([python, "-m", "pytest", "-q", *arguments.rest], ["ruff", "check", "."]):
-        if command[0] == "ruff":
-            command = [python, "-m", *command]
+    for module in (["pytest", "-q", *arguments.rest], ["ruff", "check", "."]):
         try:
-            run(command)
+            run([python, "-m", *module])
         except BuildError as error:
             failures.append(str(error))
     if failures:

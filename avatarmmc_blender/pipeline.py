@@ -5,6 +5,7 @@ Knows nothing of Blender; runs in any thread of a process that has torch.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from .stages import Progress, StageClock
 
 if TYPE_CHECKING:
     from .backend.generator.field import GeneratedField
+
+logger = logging.getLogger(__name__)
 
 # The model's head is larger than life; every length is divided by this once, here.
 LIFE_SCALE = 1.0 / 1.2134
@@ -91,18 +94,17 @@ def _make_head(
     clock("surface", 0.0)
     try:
         surface = extract_surface(field, settings.resolution, callback=clock)
+        rigged = assemble_head(
+            field,
+            surface,
+            model.template,
+            texture=settings.texture,
+            raw_surface=settings.raw_surface,
+            callback=clock,
+        )
     except ValueError as error:
-        raise AvatarError(
-            f"No head can be made of this field ({error}); try another seed."
-        ) from error
-    rigged = assemble_head(
-        field,
-        surface,
-        model.template,
-        texture=settings.texture,
-        raw_surface=settings.raw_surface,
-        callback=clock,
-    )
+        logger.debug("no head", exc_info=True)
+        raise AvatarError(f"This seed gives no head ({error}); try another seed.") from error
     return rigged.scaled(LIFE_SCALE)
 
 
