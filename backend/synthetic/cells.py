@@ -77,7 +77,7 @@ def curls(unit: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     height = 1.0 - 1.18 * across - _ELONGATION * along.square()
     top, winner = height.max(dim=1)
     # Soft union of the curls: shallow crevices instead of cuts.
-    profile = torch.logsumexp(5.0 * height, dim=1) / 5.0
+    profile = torch.logsumexp(8.0 * height, dim=1) / 8.0
     winner = winner[:, None]
     t = along.gather(1, winner)[:, 0]
     tone = best[..., 7].gather(1, winner)[:, 0]

@@ -50,6 +50,7 @@ DETAIL_INDEX = {name: i for i, name in enumerate(DETAIL_NAMES)}
 DETAIL_DIM = len(DETAIL_NAMES)
 
 PARTING_X = 0.034
+PARTING_END_Y = 0.125
 CURLS_LARGE = 330
 CURLS_SMALL = 950
 _COARSE, _MID, _STRAND = 0.0170, 0.0074, 0.0032
@@ -105,6 +106,16 @@ def _lock(a: Tensor, width: float, warp: Tensor) -> Tensor:
     return 2.0 * torch.sin(a * (math.pi / width) + warp).abs().pow(0.75) - 1.0
 
 
+def _parted(dx: Tensor, y: Tensor) -> Tensor:
+    """Return the coordinate (m) across hair that falls to both sides of a parting at dx = 0.
+
+    Behind the parting's end the hair radiates from that end, as from a whorl.
+    """
+    behind = (y - PARTING_END_Y).clamp(min=0.0)
+    turn = torch.atan2(behind, dx.abs() + 0.004)
+    return torch.minimum(y, torch.full_like(y, PARTING_END_Y)) + 0.11 * turn - 0.35 * dx.abs()
+
+
 def _locks(x: Tensor, y: Tensor, z: Tensor, fields: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the lock patterns of all hair flows, from coordinates across the strands."""
     slow, medium, fine = fields["slow"], fields["medium"], fields["fine"]
@@ -116,9 +127,9 @@ def _locks(x: Tensor, y: Tensor, z: Tensor, fields: dict[str, Tensor]) -> dict[s
     around = 0.08 * angle
     sweep = -0.25 * (0.12 - z)
     flows = {
-        "left": y - 0.35 * (x - PARTING_X).abs() + sweep,
-        "right": y - 0.35 * (x + PARTING_X).abs() + sweep,
-        "centre": y - 0.35 * x.abs() + sweep,
+        "left": _parted(x - PARTING_X, y) + sweep,
+        "right": _parted(x + PARTING_X, y) + sweep,
+        "centre": _parted(x, y) + sweep,
         "back": 0.10 * torch.atan2(x, (z - 0.01).clamp(min=0.012)),
     }
     coarse_warp = 1.1 * slow + 0.35 * medium
@@ -217,8 +228,8 @@ def _wrinkles(x: Tensor, y: Tensor, z: Tensor, ax: Tensor, front: Tensor) -> dic
     }
 
 
-CHEEK_LINE_X = (0.0, 0.030, 0.042, 0.055, 0.070, 0.082, 0.090)
-CHEEK_LINE_Z = (-0.098, -0.089, -0.075, -0.062, -0.042, -0.014, 0.010)
+CHEEK_LINE_X = (0.0, 0.030, 0.042, 0.055, 0.068, 0.076, 0.081, 0.086)
+CHEEK_LINE_Z = (-0.098, -0.089, -0.075, -0.061, -0.040, -0.016, 0.010, 0.020)
 
 
 def beard_regions(x: Tensor, y: Tensor, z: Tensor, ax: Tensor) -> dict[str, Tensor]:
@@ -226,7 +237,7 @@ def beard_regions(x: Tensor, y: Tensor, z: Tensor, ax: Tensor) -> dict[str, Tens
     cheek = polyline(ax, CHEEK_LINE_X, CHEEK_LINE_Z) - z
     throat = z - 0.12 * y.clamp(min=0.0) + 0.140
     # In front of the ear the beard narrows to a strip that meets the sideburn.
-    behind = (0.064 - y) * 0.9
+    behind = (0.070 - y) * 1.4
     full = torch.minimum(torch.minimum(cheek, throat), behind)
     out = (ax - 0.012).clamp(min=0.0)
     upper = -0.0590 - 0.30 * out - z

@@ -75,8 +75,8 @@ def _length(y: Tensor, z: Tensor, az: Tensor, inside: Tensor, s: _Columns) -> Te
     up = smoothstep(z + 0.10 * (y - 0.07), 0.035, 0.095)
     forward = fall(y, -0.01, 0.07) * up
     low_back = smoothstep(-z, -0.02, 0.05) * smoothstep(y, 0.08, 0.13)
-    # Fade: the sides start almost shaved at the border and reach full length 45 mm above it.
-    fade = 1.0 - s.fade * 0.80 * fall(inside, 0.006, 0.052)
+    # Fade: the sides start almost shaved at the border and reach full length 60 mm above it.
+    fade = 1.0 - s.fade * 0.70 * fall(inside, 0.006, 0.060)
     side = s.side * fade
     length = side + (s.top - side) * up
     length = length + (s.front - length) * forward
@@ -121,14 +121,14 @@ def _sculpt(
     top = smoothstep(z + 0.10 * (y - 0.07), 0.035, 0.095)
     groove = gauss(dx, 0.0040) * smoothstep(z, 0.06, 0.09) * fall(y, 0.07, 0.13)
     lean = torch.tanh(-dx * torch.sign(s.ps) / 0.02) * top * (1.0 - 0.75 * s.long)
-    t = t * (1.0 - 0.60 * s.part * groove) * (1.0 - 0.30 * s.part * gauss(dx, 0.022) * top)
+    t = t * (1.0 - 0.48 * s.part * groove) * (1.0 - 0.30 * s.part * gauss(dx, 0.022) * top)
     t = t * (1.0 + 0.24 * s.part * lean)
     crevice = crevice * (1.0 - 0.6 * s.part * groove)
     # Curls of two sizes, and winding strands on them.
     large, small = column(detail, "curl_large"), column(detail, "curl_small")
     twist = column(detail, "curl_twist")
     curl = 0.5 + 0.5 * (0.60 * large + 0.40 * small)
-    deep = 0.45 + 0.25 * fall(t, 0.012, 0.030)
+    deep = 0.62 + 0.20 * fall(t, 0.012, 0.030)
     t = t * (1.0 + curly * deep * (curl - 0.72)) + 0.0006 * curly * twist * (t > 0.004)
     crevice = crevice + curly * (0.16 + 0.70 * curl + 0.14 * twist - crevice)
     t = t + s.small * smoothstep(t, 0.002, 0.010) * (0.0022 * small + 0.0012 * large)
@@ -156,5 +156,5 @@ def _density(
     thin = 0.42 + 0.58 * smoothstep(thickness, 0.0003, 0.0034)
     thin = thin * (1.0 + 0.25 * (1.0 - thin) * strand)
     stubble = 0.80 * (s.side / 0.0016).clamp(0.25, 1.0) * (1.0 + 0.10 * column(detail, "fine"))
-    faded = 1.0 - 0.55 * s.fade * smoothstep(az, 0.95, 1.3) * fall(inside, 0.004, 0.036)
+    faded = 1.0 - 0.45 * s.fade * smoothstep(az, 0.95, 1.3) * fall(inside, 0.004, 0.036)
     return (stubble + (thin - stubble) * long_hair).clamp(0.0, 1.0) * faded

@@ -68,7 +68,7 @@ def _long_hair(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, 
     ry = (yb - AXIS_Y + 0.006 + 0.008 * vol * smoothstep(-z, -0.05, 0.05) - 0.030 * low) * dome
     bend = wave * smoothstep(-z, -0.03, 0.08)
     sway = 0.16 * bend * torch.sin(62.0 * z + 1.5 * torch.sin(3.0 * az))
-    lock, strand = _hanging_locks(az, z, sway)
+    lock, strand = hanging_locks(az, z, sway)
     safe_x, safe_y = rx.clamp(min=1e-3), ry.clamp(min=1e-3)
     radial = torch.sqrt((x / safe_x) ** 2 + (back / safe_y) ** 2 + 1e-9)
     outer = (radial - 1.0) * torch.minimum(rx, ry).clamp(max=0.11)
@@ -76,16 +76,17 @@ def _long_hair(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, 
     # A shell: thick on the head, thinning towards the ends.
     thickness = 0.036 - 0.014 * low
     shell = (outer + 0.5 * thickness).abs() - 0.5 * thickness
-    return _trim(q, shell, lock, az, params), 0.38 + 0.56 * lock + 0.10 * strand
+    return _trim(q, shell, lock, az, params), 0.50 + 0.44 * lock + 0.075 * strand
 
 
-def _hanging_locks(az: Tensor, z: Tensor, sway: Tensor) -> tuple[Tensor, Tensor]:
+def hanging_locks(az: Tensor, z: Tensor, sway: Tensor) -> tuple[Tensor, Tensor]:
     """Return lock profile (0..1) and strands (-1..1) around the hanging hair."""
     drift = 0.12 * torch.sin(23.0 * z + 2.0 * az) + 0.08 * torch.sin(41.0 * z - 3.0 * az)
     q = 9.0 * az + 6.0 * sway + drift
-    wide = _lock(q + 0.8 * torch.sin(2.3 * az))
-    narrow = _lock(2.3 * q + 1.1 + 0.6 * torch.sin(5.0 * az))
-    strand = torch.sin(11.0 * q + 2.0 * torch.sin(7.0 * az) + 9.0 * drift)
+    wide = _lock(q + 0.9 * torch.sin(2.3 * az) + 0.7 * torch.sin(5.3 * az + 1.0))
+    narrow = _lock(2.3 * q + 1.1 + 1.3 * torch.sin(4.1 * az) + 0.8 * torch.sin(18.0 * z + 6.0 * az))
+    strand = torch.sin(11.0 * q + 2.5 * torch.sin(7.0 * az) + 9.0 * drift)
+    strand = strand * (0.6 + 0.4 * torch.sin(14.0 * az + 15.0 * z))
     return 0.62 * wide + 0.38 * narrow, strand
 
 
