@@ -1,0 +1,1 @@
+"""Controls of the generator: semantic attributes mapped to latents."""
