@@ -97,7 +97,7 @@ def _apply_shape(z: Tensor, values: Mapping[str, float | str], model: Any) -> No
     d = torch.stack(directions)
     error = d.new_tensor(wanted) - d @ z[:SHAPE_DIM]
     # Smallest change that meets all targets; the ridge keeps near-parallel directions tame.
-    gram = d @ d.T + 0.05 * torch.eye(len(d)).to(d)
+    gram = d @ d.T + 0.01 * torch.eye(len(d)).to(d)
     z[:SHAPE_DIM] += d.T @ torch.linalg.solve(gram, error)
 
 
