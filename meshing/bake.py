@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from . import labels
-from .geometry import adjacency, smoothstep, unique_edges
+from .geometry import adjacency, neighbour_average, smoothstep, unique_edges
 from .regions import lid_zone, scalp_zone
 from .template import Template
 from .texel_map import TexelMap, texel_map
@@ -26,6 +26,7 @@ TONGUE_COLOR = np.array([0.68, 0.34, 0.33])
 SOCKET_TINT = np.array([0.80, 0.56, 0.53])
 LID_TINT = np.array([0.86, 0.70, 0.68])
 SHELL_THICKNESS = (0.0012, 0.0030)  # m of hair over the skin: none hidden .. all hidden
+MARGIN_RINGS = 3  # of guide vertices (2.5 mm) around hanging hair that are hair-coloured too
 SHELL_SHADE = 0.72  # of the hair colour, on the scalp below the hair
 
 
@@ -43,6 +44,7 @@ class _Texels:
     color: np.ndarray  # (N, 3)
     hair: np.ndarray  # (N,) probability
     eyes: np.ndarray  # (N,) probability
+    brow: np.ndarray  # (N,) probability
     thickness: np.ndarray  # (N,) m of hair above the skin
 
 
@@ -59,20 +61,21 @@ def bake_albedo(
     region = template.surface_region[texels.triangle]
     baked = np.flatnonzero(region == template.REGION_SKIN)
     colors = _query(field, surface, template, texels, baked, report)
-    skin_of_vertex, skin_color = _visible_skin(field, surface, template)
+    skin = _visible_skin(field, surface, template)
     report("bake", 0.9)
     canonical = texels.interpolate(template.surface_canonical, template.surface_faces)
-    underneath = texels.interpolate(skin_of_vertex, template.surface_faces)
+    underneath = texels.interpolate(skin.color, template.surface_faces)
+    hanging = texels.interpolate(skin.hanging, template.surface_faces)
     hair_color = _hair_color(colors)
-    cleaned = _clean(colors, canonical[baked], underneath[baked], hair_color)
+    cleaned = _clean(colors, canonical[baked], underneath[baked], hanging[baked], hair_color)
     result = np.empty((len(texels.texel), 3))
     result[baked] = cleaned
     result[region == template.REGION_MOUTH] = MOUTH_COLOR
     result[region == template.REGION_TONGUE] = TONGUE_COLOR
-    result[region == template.REGION_SOCKET] = skin_color * SOCKET_TINT
+    result[region == template.REGION_SOCKET] = skin.median * SOCKET_TINT
     image = texels.filled_image(np.clip(result, 0.0, 1.0))
     report("bake", 1.0)
-    return Albedo((image * 255.0 + 0.5).astype(np.uint8), skin_color, hair_color)
+    return Albedo((image * 255.0 + 0.5).astype(np.uint8), skin.median, hair_color)
 
 
 def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels:
@@ -91,6 +94,7 @@ def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels
                 color=np.clip(sample.color, 0.0, 1.0),
                 hair=sample.labels[:, labels.HAIR],
                 eyes=sample.labels[:, labels.EYES].sum(axis=1),
+                brow=sample.labels[:, labels.BROWS].sum(axis=1),
                 thickness=-np.asarray(sample.sdf),
             )
         )
@@ -100,22 +104,45 @@ def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels
     )
 
 
-_TEXEL_FIELDS = ("color", "hair", "eyes", "thickness")
+_TEXEL_FIELDS = ("color", "hair", "eyes", "brow", "thickness")
 
 
-def _visible_skin(field, surface, template: Template) -> tuple[np.ndarray, np.ndarray]:
-    """Return skin colours (W, 3), inpainted where hair or eyes hide it, and their median (3,)."""
+@dataclass(frozen=True)
+class _Skin:
+    color: np.ndarray  # (W, 3) skin colour, inpainted where something hides it
+    hanging: np.ndarray  # (W,) 0..1, hair over skin where none grows, with a margin
+    median: np.ndarray  # (3,)
+
+
+def _visible_skin(field, surface: np.ndarray, template: Template) -> _Skin:
+    """Find the skin colour of every guide vertex."""
     sample = field.sample(surface)
     bare = sample.labels[:, labels.BARE_SKIN].sum(axis=1)
     hair = sample.labels[:, labels.HAIR]
     eyes = sample.labels[:, labels.EYES].sum(axis=1)
-    known = template.surface_skin & (bare > 0.85) & (hair < 0.1) & (eyes < 0.03) & (template.surface_ao > 0.12)
+    off_scalp = hair * (1.0 - scalp_zone(template.surface_canonical))
+    hanging = _widen(off_scalp, template.surface_faces)
+    known = template.surface_skin & (bare > 0.85) & (eyes < 0.03) & (template.surface_ao > 0.12)
+    known &= _widen(hair, template.surface_faces) < 0.1
     if known.sum() < 100:
         raise ValueError(f"expected visible skin to bake, got {known.sum()} skin vertices")
     color = np.clip(sample.color, 0.0, 1.0)
     filled = color.copy()
     filled[~known] = harmonic_fill(template.surface_faces, color, known)[~known]
-    return filled, np.median(color[known], axis=0)
+    return _Skin(filled, hanging, np.median(color[known], axis=0))
+
+
+def _widen(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return vertex values (W,) grown by `MARGIN_RINGS` rings of neighbours, then softened."""
+    edges = unique_edges(faces)
+    grown = np.array(values, np.float64)
+    for _ in range(MARGIN_RINGS):
+        spread = grown.copy()
+        np.maximum.at(spread, edges[:, 0], grown[edges[:, 1]])
+        np.maximum.at(spread, edges[:, 1], grown[edges[:, 0]])
+        grown = spread
+    average = neighbour_average(edges, len(values))
+    return 0.5 * grown + 0.5 * (average @ grown)
 
 
 def harmonic_fill(faces: np.ndarray, values: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -135,7 +162,7 @@ def _hair_color(texels: _Texels) -> np.ndarray | None:
     return np.median(texels.color[hairy], axis=0) if hairy.sum() > 500 else None
 
 
-def _clean(texels: _Texels, canonical, underneath, hair_color) -> np.ndarray:
+def _clean(texels: _Texels, canonical, underneath, hanging, hair_color) -> np.ndarray:
     """Remove colours that belong to hair volumes and eyeballs from the skin (N, 3)."""
     scalp = scalp_zone(canonical)
     color = texels.color
@@ -143,8 +170,9 @@ def _clean(texels: _Texels, canonical, underneath, hair_color) -> np.ndarray:
         hidden = scalp * smoothstep(texels.thickness, *SHELL_THICKNESS)
         hidden *= smoothstep(texels.hair, 0.4, 0.8)
         color = _mix(color, hair_color * SHELL_SHADE, hidden)
-    hanging = np.clip((texels.hair - 0.05) / 0.25, 0.0, 1.0) * (1.0 - scalp)
-    color = _mix(color, underneath, hanging)
+    covered = np.maximum(smoothstep(texels.hair, 0.05, 0.30), smoothstep(hanging, 0.0, 0.6))
+    covered *= (1.0 - scalp) * (1.0 - texels.brow)
+    color = _mix(color, underneath, covered)
     on_lid = np.clip((texels.eyes - 0.25) / 0.3, 0.0, 1.0) * lid_zone(canonical)
     return _mix(color, underneath * LID_TINT, on_lid)
 

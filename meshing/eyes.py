@@ -80,8 +80,8 @@ def _eye_material(iris_color, iris_angle, texture_size) -> Material:
         name="Eye",
         color=tuple(float(channel) for channel in iris_color),
         image=paint_eye(np.asarray(iris_color), iris_angle, texture_size),
-        roughness=0.12,
-        specular=0.5,
+        roughness=0.35,
+        specular=0.15,
         coat=1.0,
     )
 
