@@ -138,9 +138,9 @@ def brows(face: FaceCoordinates, detail: Tensor, params) -> Tensor:
     half_width = (_column(params.brow_th) * taper).clamp(min=6e-4)
     across = (face.z - centre) / half_width
     hairs = column(detail, "brow_hairs")
-    body = smoothstep(1.25 - across.abs() + 0.12 * hairs, 0, 0.95)
+    body = smoothstep(1.25 - across.abs() + 0.06 * hairs, 0, 0.95)
     ends = smoothstep(along, -0.06, 0.16) * fall(along, 0.90, 1.06)
-    streaks = 0.90 + 0.10 * hairs
+    streaks = 0.94 + 0.06 * hairs
     density = _column(params.brow_dens) * (0.68 + 0.32 * smoothstep(along, -0.05, 0.3))
     return body * ends * streaks * density * (face.y < 0.03)
 
@@ -173,7 +173,7 @@ def relief(
     smile = state.smile(face.x)
     nasolabial = column(detail, "nasolabial")
     fold = _cheek_fold(face)
-    height = -(0.0003 + 0.0013 * age + 0.0006 * smile) * nasolabial
+    height = -(0.0002 + 0.0013 * age + 0.0006 * smile) * nasolabial
     height = height + (0.0012 * age + 0.0006 * smile) * fold
     furrow_height, furrows = _furrows(detail, age, smile, state)
     crease, lash = _lids(face, params, state)

@@ -134,7 +134,7 @@ def _variation(color: Tensor, paint: Paint) -> Tensor:
 def _folds(color: Tensor, paint: Paint) -> Tensor:
     """Darken the folds that the relief cuts, and redden them."""
     age, folds = paint.value("age"), paint.relief
-    color = tint(color, (0.045 + 0.13 * age) * folds.nasolabial, (-0.7, -1.0, -1.0))
+    color = tint(color, (0.030 + 0.13 * age) * folds.nasolabial, (-0.7, -1.0, -1.0))
     color = tint(color, 0.13 * folds.furrows.clamp(max=1.2), (-0.75, -1.0, -1.0))
     return tint(color, 0.16 * folds.lid_crease, (-0.7, -1.0, -1.05))
 
