@@ -1,0 +1,20 @@
+"""Registration of everything that the add-on adds to Blender."""
+
+from __future__ import annotations
+
+from . import generate_task, head_operators, operators, panel, preferences, properties
+
+# Panels draw what the others register, so they come last.
+MODULES = (preferences, properties, generate_task, operators, head_operators, panel)
+
+
+def register() -> None:
+    """Register all modules."""
+    for module in MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    """Unregister all modules, the last first."""
+    for module in reversed(MODULES):
+        module.unregister()

@@ -1,0 +1,177 @@
+"""Generate in the window: a job on a thread, then the scene in short steps on the main thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import bpy
+
+from .errors import Cancelled
+from .jobs import Job, Progress
+from .materials import encode_images
+from .metadata import head_metadata
+from .scene import build_scene, build_steps, head_name
+from .settings import GenerateSettings
+from .stages import STAGES, overall_fraction
+from .version import VERSION
+
+if TYPE_CHECKING:
+    from .pipeline import GeneratedHead
+
+STEP_SECONDS = 0.02  # scene steps of one tick stop after this time
+JOB_SHARE = 0.95  # of the progress bar; the rest is building the scene
+
+# The task that runs now, if any: what the panel shows and Cancel ends.
+_current: GenerateTask | None = None
+
+
+def current_task() -> GenerateTask | None:
+    """Return the running task, or None."""
+    return _current
+
+
+def generate_and_encode(
+    settings: GenerateSettings, callback: Progress
+) -> tuple[GeneratedHead, dict[str, bytes]]:
+    """Generate a head and the PNG files of its images; touches no Blender data."""
+    from .pipeline import generate  # loads PyTorch, so not before the first job
+
+    generated = generate(settings, callback)
+    return generated, encode_images(generated.rigged)
+
+
+def metadata_of(generated: GeneratedHead) -> dict[str, str]:
+    """Return what the scene keeps of how `generated` was made."""
+    settings = generated.settings.as_dict()
+    return head_metadata(settings, generated.latent, generated.report, VERSION)
+
+
+def add_to_scene(
+    generated: GeneratedHead, images: Mapping[str, bytes] | None = None
+) -> bpy.types.Collection:
+    """Add `generated` to the current scene with its metadata and return the collection."""
+    name = head_name(generated.settings.seed)
+    return build_scene(generated.rigged, name, metadata_of(generated), images)
+
+
+class GenerateTask:
+    """One head on its way into the scene; call `step` every tick until it returns True."""
+
+    def __init__(self, settings: GenerateSettings):
+        self.stage = "Starting"
+        self.fraction = 0.0
+        self.waiting = False  # for the user to leave a mode in which the scene cannot be changed
+        self._job = Job(lambda callback: generate_and_encode(settings, callback))
+        self._builder: Iterator[float] | None = None
+        self._cancelled = False
+
+    def start(self) -> None:
+        """Start the job; raises RuntimeError if another task runs."""
+        global _current
+        if _current is not None:
+            raise RuntimeError("expected no running task")
+        _current = self
+        self._job.start()
+
+    def cancel(self) -> None:
+        """End the task; the next `step` raises Cancelled."""
+        self._cancelled = True
+        self._job.cancel()
+        self.pause_building()
+
+    def pause_building(self) -> None:
+        """Take back what is half built; the next `step` begins it anew.
+
+        For the moments before undo and loading a file, which end the life of all data-blocks.
+        """
+        if self._builder is not None:
+            self._builder.close()
+            self._builder = None
+
+    def step(self) -> bool:
+        """Do a little; return whether the head is in the scene.
+
+        Raises AvatarError if the job failed or was cancelled; the scene is then as it was.
+        """
+        try:
+            finished = self._step()
+        except BaseException:
+            self.finish()
+            raise
+        if finished:
+            self.finish()
+        return finished
+
+    def finish(self) -> None:
+        """Cancel what still runs and make room for another task."""
+        global _current
+        self.cancel()
+        if _current is self:
+            _current = None
+
+    def _step(self) -> bool:
+        if self._cancelled:
+            raise Cancelled()
+        if self._job.running:
+            stage, fraction = self._job.progress
+            if stage in STAGES:
+                self.stage = stage
+                self.fraction = JOB_SHARE * overall_fraction(stage, fraction)
+            return False
+        generated, images = self._job.result()
+        self.stage = "scene"
+        self.waiting = not _scene_can_change()
+        return not self.waiting and self._build(generated, images)
+
+    def _build(self, generated: GeneratedHead, images: dict[str, bytes]) -> bool:
+        if self._builder is None:
+            name = head_name(generated.settings.seed)
+            self._builder = build_steps(generated.rigged, name, metadata_of(generated), images)
+        deadline = perf_counter() + STEP_SECONDS
+        while perf_counter() < deadline:
+            try:
+                built = next(self._builder)
+            except StopIteration:
+                self._builder = None
+                return True
+            self.fraction = JOB_SHARE + (1.0 - JOB_SHARE) * built
+        return False
+
+
+def _scene_can_change() -> bool:
+    """Whether objects can be added now and undone as one step: no edit mode, no render."""
+    return bpy.context.mode == "OBJECT" and not bpy.app.is_job_running("RENDER")
+
+
+@bpy.app.handlers.persistent
+def before_undo(*_: object) -> None:
+    """Take back a half-built head before undo or redo reads the whole file anew."""
+    if _current is not None:
+        _current.pause_building()
+
+
+@bpy.app.handlers.persistent
+def before_load(*_: object) -> None:
+    """End the task before another file is loaded."""
+    if _current is not None:
+        _current.finish()
+
+
+def register() -> None:
+    """Listen to undo and loading."""
+    bpy.app.handlers.undo_pre.append(before_undo)
+    bpy.app.handlers.redo_pre.append(before_undo)
+    bpy.app.handlers.load_pre.append(before_load)
+
+
+def unregister() -> None:
+    """End the running task and listen no more."""
+    if _current is not None:
+        job = _current._job
+        _current.finish()
+        job.join(5.0)
+    bpy.app.handlers.undo_pre.remove(before_undo)
+    bpy.app.handlers.redo_pre.remove(before_undo)
+    bpy.app.handlers.load_pre.remove(before_load)
