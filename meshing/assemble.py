@@ -8,6 +8,8 @@ from scipy.spatial import cKDTree
 from .bake import bake_albedo
 from .eyes import build_eyes
 from .fit import fit_template
+from .geometry import NearestOnMesh
+from .hair import SkinBinding, make_hair
 from .head_part import build_head_part, normalized_weights
 from .part_values import PartValues
 from .rigged_head import Material, Part, RiggedHead
@@ -45,8 +47,11 @@ def assemble_head(
     head = build_head_part(template, cage, expressions, albedo.image, density)
     eyes = build_eyes(template, cage, expressions, values.iris, values.iris_radius)
     teeth = build_teeth(template, cage, expressions)
-    parts = [part for part in (head, eyes, teeth) if part is not None]
     report("rig", 1.0)
+    skin = SkinBinding(head.vertices, head.weights, head.shape_keys)
+    bare_head = NearestOnMesh(guide, template.surface_faces)
+    hair = make_hair(field, surface, bare_head.signed_distance, skin, callback=report)
+    parts = [part for part in (head, eyes, teeth, *hair) if part is not None]
     return RiggedHead(
         parts=tuple(parts),
         joints=template.joint_regressor @ cage,

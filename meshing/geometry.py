@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
@@ -98,6 +100,21 @@ class NearestOnMesh:
         best = distance.argmin(axis=1)
         rows = np.arange(len(points))
         return near[rows, best], bary[rows, best], distance[rows, best]
+
+    def signed_distance(self, points: np.ndarray) -> np.ndarray:
+        """Return distances (N,) to a closed mesh wound outwards, negative inside.
+
+        The sign is that of the interpolated vertex normal, as good as the mesh is smooth.
+        """
+        triangle, bary, distance = self.query(points)
+        corners = self.triangles[triangle]
+        foot = (self.vertices[corners] * bary[..., None]).sum(axis=1)
+        normal = (self._normals[corners] * bary[..., None]).sum(axis=1)
+        return np.copysign(distance, ((points - foot) * normal).sum(axis=1))
+
+    @cached_property
+    def _normals(self) -> np.ndarray:
+        return vertex_normals(self.vertices, self.triangles)
 
 
 def triangle_barycentric(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
