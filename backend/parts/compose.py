@@ -57,9 +57,7 @@ def sample_parts(
     )
 
 
-def _distances(
-    points: Tensor, anchors: PartAnchors, values: PartValues
-) -> tuple[Tensor, Tensor]:
+def _distances(points: Tensor, anchors: PartAnchors, values: PartValues) -> tuple[Tensor, Tensor]:
     """Distances (5, B, N) in the order of `_LABELS`, and the colour (B, N, 3) of the teeth."""
     left, right = eye_distance(points, anchors, values).unbind(1)
     tooth, tooth_color = teeth(points, anchors)

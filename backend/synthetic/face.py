@@ -140,7 +140,7 @@ def brows(face: FaceCoordinates, detail: Tensor, params) -> Tensor:
     hairs = column(detail, "brow_hairs")
     body = smoothstep(1.25 - across.abs() + 0.06 * hairs, 0, 0.95)
     ends = smoothstep(along, -0.06, 0.16) * fall(along, 0.90, 1.06)
-    streaks = 0.94 + 0.06 * hairs
+    streaks = 0.95 + 0.05 * hairs
     density = _column(params.brow_dens) * (0.68 + 0.32 * smoothstep(along, -0.05, 0.3))
     return body * ends * streaks * density * (face.y < 0.03)
 

@@ -127,8 +127,7 @@ class SyntheticHeads:
     def evaluate(self, points: Tensor, parts: bool = True) -> Samples:
         """The field at free points (B, N, 3), with or without eyes, teeth, glasses, earrings."""
         found = [
-            search(head_points)
-            for search, head_points in zip(self._searches, points, strict=True)
+            search(head_points) for search, head_points in zip(self._searches, points, strict=True)
         ]
         distance, face, bary = (torch.stack(values).to(points.device) for values in zip(*found))
         distance, bary = distance.to(points.dtype), bary.to(points.dtype)

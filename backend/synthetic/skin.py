@@ -17,9 +17,9 @@ from .smooth import fall, gauss, mix, smoothstep, tint
 
 LASH_COLOR = (0.045, 0.032, 0.028)
 LOWER_LASH_COLOR = (0.09, 0.06, 0.05)
-INNER_LIP_COLOR = (0.58, 0.22, 0.21)
-THROAT_COLOR = (0.27, 0.075, 0.075)
-TONGUE_COLOR = (0.80, 0.40, 0.39)
+INNER_LIP_COLOR = (0.66, 0.27, 0.25)
+THROAT_COLOR = (0.31, 0.085, 0.085)
+TONGUE_COLOR = (0.75, 0.36, 0.35)
 TONGUE_ROOT_COLOR = (0.55, 0.20, 0.20)
 OCCLUSION_POWERS = (0.65, 1.05, 1.10)
 
@@ -175,7 +175,8 @@ def _lips(color: Tensor, paint: Paint) -> Tensor:
     color = mix(color, paint.color("lipc") * tone.unsqueeze(-1), cover)
     line = gauss(height - 0.0004, 0.0014) * (face.y < -0.005)
     line = line * fall(face.side, 0.0295, 0.0325)
-    color = tint(color, 0.46 * line, (-0.72, -1.0, -1.0))
+    line = line * (0.16 + 0.30 * paint.state.lip_seal)
+    color = tint(color, line, (-0.72, -1.0, -1.0))
     quiet = 1 - 0.75 * torch.maximum(paint.state.smile(face.x), 1 - paint.state.lip_seal)
     corner = gauss(torch.hypot(face.side - 0.0300, face.z + 0.0825), 0.0030) * (face.y < 0)
     color = tint(color, 0.22 * quiet * corner, (-0.7, -1.0, -1.0))
@@ -210,7 +211,8 @@ def _lid_lines(color: Tensor, paint: Paint) -> Tensor:
     wet = skin * skin.new_tensor((0.91, 0.67, 0.65)) + skin.new_tensor((0.02, 0.0, 0.0))
     color = mix(color, wet, 0.65 * gauss(below, 0.0010) * within)
     duct = gauss(torch.hypot((face.side - 0.0243), face.z + 0.0045), 0.0026) * face.front
-    color = mix(color, skin * skin.new_tensor((0.93, 0.60, 0.58)), 0.5 * duct)
+    pink = skin * skin.new_tensor((0.93, 0.62, 0.60))
+    color = mix(color, pink, (0.15 + 0.30 * open_lid) * duct)
     line = smoothstep(above, -0.0022, -0.0008)
     line = line * fall(above, 0.0004 + 0.0006 * lash, 0.0015 + 0.0011 * lash)
     line = line * smoothstep(u, -1.15, -0.5)
