@@ -102,8 +102,9 @@ def _generate(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     progress = _progress_line if sys.stderr.isatty() else None
     generated = generate(settings, progress)
-    timings = _write_files(generated, arguments)
-    generated.report["seconds"].update(timings)
+    if progress is not None:
+        print(file=sys.stderr)
+    generated.report["seconds"] |= _write_files(generated, arguments)
     for path in arguments.report:
         reports.write_report(generated.report, path, arguments.preview)
     names = ", ".join(str(path) for path in arguments.output)
@@ -172,20 +173,24 @@ def _quiet_stdout() -> Iterator[None]:
 
 def _progress_line(stage: str, fraction: float) -> None:
     percent = 100.0 * overall_fraction(stage, fraction)
-    end = "\n" if stage == "rig" and fraction >= 1.0 else ""
-    print(f"\r{percent:3.0f} %  {stage:<10}", end=end, file=sys.stderr, flush=True)
+    print(f"\r{percent:3.0f} %  {stage:<10}", end="", file=sys.stderr, flush=True)
 
 
 def _info(arguments: argparse.Namespace) -> None:
-    from .backend.conditions.attributes import ATTRIBUTES
-    from .backend.generator.weights import BUNDLED_WEIGHTS, MODEL_ID
+    from .backend.conditions.table import ATTRIBUTES
     from .models import available_devices
+
+    devices = available_devices()
+    from .backend.generator.weights import BUNDLED_WEIGHTS, MODEL_ID
 
     print("Attributes (--attribute NAME=VALUE)")
     for attribute in ATTRIBUTES:
-        print(f"  {attribute.name:<18} {_range(attribute):<16} {attribute.description}")
+        values, text = f"{attribute.minimum:g} to {attribute.maximum:g}", attribute.description
+        if attribute.choices:
+            values, text = "one of", f"{text}: {', '.join(attribute.choices)}"
+        print(f"  {attribute.name:<18} {values:<8} {text}")
     size = (
         f"{BUNDLED_WEIGHTS.stat().st_size / 1e6:.1f} MB" if BUNDLED_WEIGHTS.exists() else "missing"
     )
     print(f"Models\n  {MODEL_ID} ({size})")
-    print(f"Devices\n  {', '.join(available_devices())}")
+    print(f"Devices\n  {', '.join(devices)}")

@@ -1,8 +1,16 @@
 """The one error that a user of the add-on or of the command line is meant to read."""
 
+from __future__ import annotations
+
 
 class AvatarError(Exception):
     """A request that cannot be met: one sentence that says what is wrong and what to do instead."""
+
+    @classmethod
+    def from_error(cls, error: Exception) -> AvatarError:
+        """Return the message of a library's error as a sentence."""
+        text = str(error).strip() or type(error).__name__
+        return cls(text[0].upper() + text[1:] + ("" if text.endswith(".") else "."))
 
 
 class Cancelled(AvatarError):  # noqa: N818  what happened, not a fault

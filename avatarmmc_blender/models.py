@@ -81,7 +81,7 @@ def load_model(device: str) -> LoadedModel:
         generator = load_bundled(device)
         sha256 = weights_hash()
     except (OSError, ValueError) as error:
-        raise AvatarError(_as_sentence(error)) from error
+        raise AvatarError.from_error(error) from error
     return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256)
 
 
@@ -92,8 +92,3 @@ def unload_models() -> None:
     torch = import_torch()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-
-
-def _as_sentence(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text[0].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -70,7 +70,7 @@ def make_latent(settings: GenerateSettings, model: LoadedModel) -> np.ndarray:
     try:
         z = apply_attributes(z, dict(settings.attributes), head_model)
     except ValueError as error:
-        raise AvatarError(str(error)) from error
+        raise AvatarError.from_error(error) from error
     return z.cpu().numpy().astype(np.float32)
 
 
