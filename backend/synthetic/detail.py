@@ -53,7 +53,9 @@ PARTING_X = 0.034
 PARTING_END_Y = 0.125
 CURLS_LARGE = 330
 CURLS_SMALL = 950
-_COARSE, _MID, _STRAND = 0.0170, 0.0074, 0.0032
+# Lock widths (m) divide a full turn of LOCK_RADIUS: 30, 69 and 160 locks, without a seam.
+_COARSE, _MID, _STRAND = 0.0170, 0.0170 * 30 / 69, 0.0170 * 30 / 160
+LOCK_RADIUS = 30 * _COARSE / (2.0 * math.pi)
 
 
 def column(detail: Tensor, name: str) -> Tensor:
@@ -124,13 +126,13 @@ def _locks(x: Tensor, y: Tensor, z: Tensor, fields: dict[str, Tensor]) -> dict[s
     angle = torch.atan2(dx, dy)
     radius = torch.sqrt(dx * dx + dy * dy + 1e-9)
     fork = smoothstep(radius, 0.085, 0.11)
-    around = 0.08 * angle
+    around = LOCK_RADIUS * angle
     sweep = -0.25 * (0.12 - z)
     flows = {
         "left": _parted(x - PARTING_X, y) + sweep,
         "right": _parted(x + PARTING_X, y) + sweep,
         "centre": _parted(x, y) + sweep,
-        "back": 0.10 * torch.atan2(x, (z - 0.01).clamp(min=0.012)),
+        "back": LOCK_RADIUS * torch.atan2(x, z - 0.03),
     }
     coarse_warp = 1.1 * slow + 0.35 * medium
     mid_warp = 1.1 * slow + 0.70 * medium
@@ -156,8 +158,8 @@ def _locks(x: Tensor, y: Tensor, z: Tensor, fields: dict[str, Tensor]) -> dict[s
 
 def _curls(p: Tensor, fields: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the curl patterns on noise-warped scalp directions."""
-    warp = torch.stack([fields["quick"], fields["medium"], fields["fine"]], -1)
-    unit = scalp_direction(p + 0.0024 * warp)
+    warp = torch.stack([fields["quick"], fields["medium"], fields["slow"]], -1)
+    unit = scalp_direction(p + 0.0026 * warp)
     large, _, tone = curls(unit, CURLS_LARGE, 3)
     small, twist, _ = curls(unit, CURLS_SMALL, 4)
     return {
@@ -247,7 +249,7 @@ def beard_regions(x: Tensor, y: Tensor, z: Tensor, ax: Tensor) -> dict[str, Tens
     disc = torch.minimum(0.6 * (0.030 - ax), torch.minimum(-0.1020 - z, 0.6 * (z + 0.146)))
     strip = torch.minimum(0.0075 - (ax - 0.0345).abs(), torch.minimum(-0.069 - z, z + 0.120))
     soul = torch.minimum(0.0065 - ax, 0.0055 - (z + 0.1015).abs())
-    chin = torch.maximum(torch.maximum(disc, strip), soul) - 0.2 * (y - 0.03).clamp(min=0.0)
+    chin = torch.maximum(torch.maximum(disc, strip), soul) - 0.5 * (y - 0.002).clamp(min=0.0)
     return {
         "beard_cheek": (full / 0.016).clamp(-1, 1),
         "moustache": (moustache / 0.006).clamp(-1, 1),

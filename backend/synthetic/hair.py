@@ -74,13 +74,16 @@ def _length(y: Tensor, z: Tensor, az: Tensor, inside: Tensor, s: _Columns) -> Te
     """Return the hair length (m): side to top by height, front lift, nape taper, fade."""
     up = smoothstep(z + 0.10 * (y - 0.07), 0.035, 0.095)
     forward = fall(y, -0.01, 0.07) * up
+    # Below the crown long hair is a volume (hair_volume.py): only a flat layer lies under it.
+    under = s.long * smoothstep(az, 0.85, 1.25) * fall(z, 0.030, 0.095)
     low_back = smoothstep(-z, -0.02, 0.05) * smoothstep(y, 0.08, 0.13)
     # Fade: the sides start almost shaved at the border and reach full length 60 mm above it.
     fade = 1.0 - s.fade * 0.70 * fall(inside, 0.006, 0.060)
     side = s.side * fade
     length = side + (s.top - side) * up
     length = length + (s.front - length) * forward
-    return length + (s.nape * fade - length) * low_back
+    length = length + (s.nape * fade - length) * low_back
+    return length * (1.0 - 0.50 * under)
 
 
 def _flow(y: Tensor, detail: Tensor, s: _Columns) -> tuple[Tensor, Tensor]:
@@ -110,7 +113,7 @@ def _sculpt(
     curly = s.curl.clamp(max=1.0)
     smooth = 1.0 - (s.curl + s.small).clamp(0.0, 1.0)
     amount = 0.105 * smooth * s.lock_depth
-    crevice = 0.5 + 0.5 * ridge
+    crevice = 0.62 + (0.5 * ridge - 0.12) * (0.25 + 0.75 * smoothstep(t, 0.002, 0.006))
     t = t * (1.0 + amount * (1.25 * ridge - 0.1))
     tuft = column(detail, "tuft") * s.tuft * smoothstep(t, 0.004, 0.012)
     t = t * (1.0 + 0.24 * tuft)
@@ -127,11 +130,11 @@ def _sculpt(
     # Curls of two sizes, and winding strands on them.
     large, small = column(detail, "curl_large"), column(detail, "curl_small")
     twist = column(detail, "curl_twist")
-    curl = 0.5 + 0.5 * (0.60 * large + 0.40 * small)
-    deep = 0.62 + 0.20 * fall(t, 0.012, 0.030)
+    curl = 0.5 + 0.5 * (0.66 * large + 0.34 * small)
+    deep = 0.78 + 0.22 * fall(t, 0.012, 0.030)
     t = t * (1.0 + curly * deep * (curl - 0.72)) + 0.0006 * curly * twist * (t > 0.004)
     crevice = crevice + curly * (0.16 + 0.70 * curl + 0.14 * twist - crevice)
-    t = t + s.small * smoothstep(t, 0.002, 0.010) * (0.0022 * small + 0.0012 * large)
+    t = t + s.small * smoothstep(t, 0.002, 0.010) * (0.0034 * small + 0.0016 * large)
     crevice = crevice + s.small * (0.50 + 0.38 * small + 0.12 * twist - crevice)
     return t, crevice
 
@@ -155,6 +158,6 @@ def _density(
     long_hair = smoothstep(s.top, 0.003, 0.006)
     thin = 0.42 + 0.58 * smoothstep(thickness, 0.0003, 0.0034)
     thin = thin * (1.0 + 0.25 * (1.0 - thin) * strand)
-    stubble = 0.80 * (s.side / 0.0016).clamp(0.25, 1.0) * (1.0 + 0.10 * column(detail, "fine"))
+    stubble = 0.80 * (s.side / 0.0016).clamp(0.25, 1.0) * (1.0 + 0.05 * column(detail, "fine"))
     faded = 1.0 - 0.45 * s.fade * smoothstep(az, 0.95, 1.3) * fall(inside, 0.004, 0.036)
     return (stubble + (thin - stubble) * long_hair).clamp(0.0, 1.0) * faded

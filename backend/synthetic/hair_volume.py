@@ -103,7 +103,7 @@ def _trim(q: Tensor, shell: Tensor, lock: Tensor, az: Tensor, params: HeadParams
     hem = hem + 0.12 * (y - 0.07) * (1.0 - long_hem)
     d = smooth_max(shell, face - y, 0.022)
     d = smooth_max(d, hem - z, 0.014)
-    return smooth_max(d, z - 0.10, 0.020)
+    return smooth_max(d, z - 0.118, 0.030)
 
 
 def _ponytail(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, Tensor]:
@@ -135,12 +135,12 @@ def _ponytail(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, T
 def _bun(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, Tensor]:
     """Return a ball of wound locks at the back of the crown."""
     centre = torch.zeros(len(q), 1, 3).to(q)
-    centre[:, 0, 1] = m.yb - 0.052
-    centre[:, 0, 2] = 0.122
+    centre[:, 0, 1] = m.yb - 0.046
+    centre[:, 0, 2] = 0.124
     local = (q - centre) / q.new_tensor([1.1, 0.92, 1.0])
     r = local.norm(dim=-1)
     angle = torch.atan2(local[..., 0], local[..., 2])
     spiral = 2.5 * angle + 60.0 * r + 0.9 * torch.sin(angle) + 28.0 * local[..., 1]
     lock = _lock(spiral)
     strand = torch.sin(5.0 * spiral)
-    return r - 0.034 - 0.0030 * (lock - 0.5), 0.42 + 0.52 * lock + 0.08 * strand
+    return r - 0.036 - 0.0030 * (lock - 0.5), 0.42 + 0.52 * lock + 0.08 * strand

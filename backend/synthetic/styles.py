@@ -11,32 +11,42 @@ STYLE_PARAMETERS = (
 )  # fmt: skip
 _LENGTHS = ("top", "front", "side", "nape", "zend")
 
-# Lengths in millimetres here, in metres in STYLES.
-# fmt: off
-_ROWS: dict[str, tuple[float, ...]] = {
-    #               top  fro  sid  nap   rec   fri  par  bac  rad   cur  sma  lon  zend  vol  tai  bun  bal  fad  tuf
-    "bald":       (  0,   0,   0,   0,  0.1,    0,   0,   0,   1,    0,   0,   0,    0,   0,   0,   0,   1,   0,   0),
-    "buzz":       (2.4, 2.6, 1.8, 1.3,  0.1,    0,   0,   0,   1,    0,   0,   0,    0,   0,   0,   0,   0, 0.6,   0),
-    "crop":       ( 17,  21, 5.5, 3.5,  0.1,  0.3,   0,   0,   1,    0,   0,   0,    0,   0,   0,   0,   0,   1,   1),
-    "side part":  ( 26,  34,   9, 5.5, 0.15,  0.1,   1,   0,   0,    0,   0,   0,    0,   0,   0,   0,   0, 0.5, 0.1),
-    "swept back": ( 26,  38, 6.5, 5.5, 0.25,    0,   0,   1,   0,    0,   0,   0,    0,   0,   0,   0,   0, 0.7, 0.1),
-    "curly":      ( 33,  36,  19,  12, 0.05,  0.3,   0,   0, 0.3,    1,   0,   0,    0,   0,   0,   0,   0, 0.2,   0),
-    "afro":       ( 50,  44,  43,  33, 0.05,    0,   0,   0,   0, 0.15,   1,   0,    0,   0,   0,   0,   0,   0,   0),
-    "bob":        ( 22,  17,  19,  18,    0, 0.85,   0,   0,   1,    0,   0,   1, -105, 0.7,   0,   0,   0,   0,   0),
-    "long":       ( 25,  22,  18,  17, 0.05,    0,   1,   0,   0,    0,   0,   1, -205, 0.5,   0,   0,   0,   0,   0),
-    "long wavy":  ( 30,  28,  23,  20, 0.05,    0,   1,   0,   0,  0.3,   0,   1, -190,   1,   0,   0,   0,   0,   0),
-    "ponytail":   (7.5, 8.5, 6.5,   6, 0.05,    0,   0,   1,   0,    0,   0,   0,    0,   0,   1,   0,   0,   0,   0),
-    "bun":        (8.5,  10,   7, 6.5, 0.05,    0,   0,   1,   0,    0,   0,   0,    0,   0,   0,   1,   0,   0,   0),
-    "receding":   (  6,   5,   6, 4.5,    1,    0,   0,   1,   0,    0,   0,   0,    0,   0,   0,   0,   0, 0.5,   0),
-    "horseshoe":  (  0,   0,   7, 5.5,    1,    0,   0,   0,   1,    0,   0,   0,    0,   0,   0,   0, 0.8, 0.3,   0),
-}
-# fmt: on
+
+def _style(**values: float) -> tuple[float, ...]:
+    """Return a style row; lengths are given in millimetres, values left out are 0."""
+    scale = {name: 1e-3 if name in _LENGTHS else 1.0 for name in STYLE_PARAMETERS}
+    return tuple(values.get(name, 0.0) * scale[name] for name in STYLE_PARAMETERS)
+
+
 STYLES: dict[str, tuple[float, ...]] = {
-    style: tuple(
-        value * 1e-3 if name in _LENGTHS else value
-        for name, value in zip(STYLE_PARAMETERS, row, strict=True)
-    )
-    for style, row in _ROWS.items()
+    "bald": _style(recede=0.1, radial=1, bald=1),
+    "buzz": _style(top=2.4, front=2.6, side=1.8, nape=1.3, recede=0.1, radial=1, fade=0.6),
+    "crop": _style(
+        top=17, front=21, side=5.5, nape=3.5, recede=0.1, fringe=0.3, radial=1, fade=1, tuft=1
+    ),
+    "side part": _style(
+        top=26, front=34, side=9, nape=5.5, recede=0.15, fringe=0.1, part=1, fade=0.5, tuft=0.1
+    ),
+    "swept back": _style(
+        top=26, front=38, side=6.5, nape=5.5, recede=0.25, back=1, fade=0.7, tuft=0.1
+    ),
+    "curly": _style(
+        top=33, front=36, side=19, nape=12, recede=0.05, fringe=0.3, radial=0.3, curl=1, fade=0.2
+    ),
+    "afro": _style(top=50, front=44, side=43, nape=33, recede=0.05, curl=0.15, small=1),
+    "bob": _style(
+        top=22, front=17, side=19, nape=18, fringe=0.85, radial=1, long=1, zend=-105, vol=0.7
+    ),
+    "long": _style(
+        top=25, front=22, side=18, nape=17, recede=0.05, part=1, long=1, zend=-205, vol=0.5
+    ),
+    "long wavy": _style(
+        top=30, front=28, side=23, nape=20, recede=0.05, part=1, curl=0.1, long=1, zend=-190, vol=1
+    ),
+    "ponytail": _style(top=7.5, front=8.5, side=6.5, nape=6, recede=0.05, back=1, tail=1),
+    "bun": _style(top=8.5, front=10, side=7, nape=6.5, recede=0.05, back=1, bun=1),
+    "receding": _style(top=6, front=5, side=6, nape=4.5, recede=1, back=1, fade=0.5),
+    "horseshoe": _style(side=7, nape=5.5, recede=1, radial=1, bald=0.8, fade=0.3),
 }
 
 # Log-prior of each style and its slope on how masculine the face shape is (-1..1).
