@@ -19,6 +19,7 @@ from .meshing.rigged_head import Part, RiggedHead
 from .models import LoadedModel, choose_device, import_torch, load_model
 from .settings import GenerateSettings
 from .stages import Progress, StageClock
+from .version import VERSION
 
 if TYPE_CHECKING:
     from .backend.generator.field import GeneratedField
@@ -133,7 +134,7 @@ def _report(
         "model": {"id": model.name, "sha256": model.sha256},
         "settings": settings.as_dict(),
         "device": device,
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"avatarmmc": VERSION, "torch": torch.__version__, "numpy": np.__version__},
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},
         "peak_memory_mb": round(peak_memory() / 1e6),
         "joints": list(rigged.joint_names),
