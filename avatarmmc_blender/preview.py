@@ -16,8 +16,11 @@ from .metadata import PART_KEY, head_parts
 from .scene import RAW_SURFACE_PART
 
 FOCAL_LENGTH = 85.0  # mm on a 36 mm sensor: the portrait lens, which keeps a face's proportions
-MARGIN = 1.12  # of the picture over the head
-BACKDROP = (0.36, 0.38, 0.41)  # linear: a mid grey that suits fair and dark skin and hair
+MARGIN = 1.08  # of the picture over what it shows of the head
+CROP = 0.05  # of the head's height that the lower edge cuts off, with the end of the neck
+# Linear greys; the backdrop's are those at the middle and the corners of the picture: they suit fair and dark heads.
+AMBIENT = (0.13, 0.135, 0.145)
+BACKDROP = ((0.42, 0.44, 0.47), (0.12, 0.13, 0.15))
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Light:
 LIGHTS = (
     Light(38.0, 38.0, 3.2, 1.8, 1.0, (1.0, 0.96, 0.91)),
     Light(-55.0, 8.0, 3.6, 2.8, 0.36, (0.90, 0.95, 1.0)),
-    Light(-150.0, 40.0, 3.0, 1.4, 0.75, (1.0, 0.98, 0.95)),
-    Light(150.0, 30.0, 3.2, 1.4, 0.35, (0.95, 0.97, 1.0)),
+    Light(-145.0, 30.0, 3.0, 1.6, 0.40, (1.0, 0.98, 0.95)),
+    Light(150.0, 25.0, 3.2, 1.6, 0.25, (0.95, 0.97, 1.0)),
 )
 KEY_WATTS = 11.0  # for a head one metre high
 
@@ -110,7 +113,7 @@ def _studio(
 
 
 def _bounds(scene: bpy.types.Scene, objects: Sequence[bpy.types.Object]) -> tuple[Vector, float]:
-    """Return the centre and the height of the posed meshes, in metres."""
+    """Return the centre and the height of what is shown of the posed meshes, in metres."""
     graph = scene.view_layers[0].depsgraph
     corners = []
     for item in objects:
@@ -118,6 +121,7 @@ def _bounds(scene: bpy.types.Scene, objects: Sequence[bpy.types.Object]) -> tupl
             posed = item.evaluated_get(graph)
             corners += [posed.matrix_world @ Vector(corner) for corner in posed.bound_box]
     low, high = np.min(corners, axis=0), np.max(corners, axis=0)
+    low[2] += CROP * (high[2] - low[2])
     return Vector((low + high) / 2.0), float(high[2] - low[2])
 
 
@@ -138,7 +142,7 @@ def _set_render(scene: bpy.types.Scene, size: tuple[int, int], samples: int) -> 
 
 
 def _add_world(scene: bpy.types.Scene) -> bpy.types.World:
-    """Make the backdrop: seen by the camera as it is, dimmer as a light."""
+    """Make the backdrop: a gradient for the camera, an even dim light for the head."""
     world = bpy.data.worlds.new("AvatarMMC backdrop")
     scene.world = world
     if world.node_tree is None:  # always present from Blender 5.0 on
@@ -146,16 +150,32 @@ def _add_world(scene: bpy.types.Scene) -> bpy.types.World:
     tree = world.node_tree
     tree.nodes.clear()
     output = tree.nodes.new("ShaderNodeOutputWorld")
-    background = tree.nodes.new("ShaderNodeBackground")
-    paths = tree.nodes.new("ShaderNodeLightPath")
-    strength = tree.nodes.new("ShaderNodeMapRange")
-    strength.inputs["To Min"].default_value = 0.35
-    strength.inputs["To Max"].default_value = 1.0
-    background.inputs["Color"].default_value = (*BACKDROP, 1.0)
-    tree.links.new(paths.outputs["Is Camera Ray"], strength.inputs["Value"])
-    tree.links.new(strength.outputs["Result"], background.inputs["Strength"])
-    tree.links.new(background.outputs["Background"], output.inputs["Surface"])
+    mix = tree.nodes.new("ShaderNodeMixShader")
+    rays = tree.nodes.new("ShaderNodeLightPath")
+    ambient = tree.nodes.new("ShaderNodeBackground")
+    ambient.inputs["Color"].default_value = (*AMBIENT, 1.0)
+    backdrop = tree.nodes.new("ShaderNodeBackground")
+    tree.links.new(_vignette(tree).outputs["Color"], backdrop.inputs["Color"])
+    tree.links.new(rays.outputs["Is Camera Ray"], mix.inputs[0])
+    tree.links.new(ambient.outputs["Background"], mix.inputs[1])
+    tree.links.new(backdrop.outputs["Background"], mix.inputs[2])
+    tree.links.new(mix.outputs["Shader"], output.inputs["Surface"])
     return world
+
+
+def _vignette(tree: bpy.types.NodeTree) -> bpy.types.Node:
+    """Return a colour ramp over the distance from the middle of the picture."""
+    coordinates = tree.nodes.new("ShaderNodeTexCoord")
+    distance = tree.nodes.new("ShaderNodeVectorMath")
+    distance.operation = "DISTANCE"
+    distance.inputs[1].default_value = (0.5, 0.55, 0.0)
+    ramp = tree.nodes.new("ShaderNodeValToRGB")
+    ramp.color_ramp.interpolation = "EASE"
+    for element, color in zip(ramp.color_ramp.elements, BACKDROP, strict=True):
+        element.color = (*color, 1.0)
+    tree.links.new(coordinates.outputs["Window"], distance.inputs[0])
+    tree.links.new(distance.outputs["Value"], ramp.inputs["Fac"])
+    return ramp
 
 
 def _add_light(
