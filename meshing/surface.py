@@ -10,19 +10,16 @@ import numpy as np
 
 from .field import Field
 from .marching_cubes import marching_cubes
+from .surface_continuation import follow_surface
 from .surface_lattice import Lattice
-from .surface_refine import surface_cells
+from .surface_refine import NODES, refine
 from .topology import largest_component, open_edge_count
 
 logger = logging.getLogger(__name__)
 
 RESOLUTIONS = (32, 768)
 COARSE_CELLS = 32
-LIPSCHITZ = 1.5
-CAUTION = (1.0, 2.0, 4.0)
-# Values nearer to zero than this part of a step are moved there, so that no two vertices of a
-# triangle coincide and the lattice edge of each vertex can be told from its position.
-LEAST_FRACTION = 1e-4
+LIPSCHITZ = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,10 +38,10 @@ def extract_surface(
     """Return the largest component of the surface where `field.sdf` is zero.
 
     resolution, 32 to 768, is the number of cells along the longest side of the bounds. The result
-    equals that of marching cubes on the whole lattice as long as the field changes by at most
-    `field.lipschitz` (1.5 if it has none) times the distance; where cracks show that it changes
-    faster, the search is repeated with a more cautious value. Raises ValueError if there is no
-    surface, if it leaves the bounds or if it is not watertight.
+    is that of marching cubes on the whole lattice. Small parts may be missed where the field
+    changes by more than `field.lipschitz` (1 if it has none) times the distance, but not those
+    connected to what is found. Raises ValueError if there is no surface, if it touches the bounds
+    or if it is not watertight.
     """
     low, high = RESOLUTIONS
     if not isinstance(resolution, int | np.integer) or not low <= resolution <= high:
@@ -52,24 +49,18 @@ def extract_surface(
     block = 2
     while 2 * block * COARSE_CELLS <= resolution:
         block *= 2
-    lattice = Lattice(field, int(resolution), block)
 
-    def progress(size: int) -> None:
+    def progress() -> None:
         if callback is not None:
-            callback("surface", 0.8 / size)
+            callback("surface", 1.0 - 1.0 / (1.0 + lattice.evaluated / resolution**2))
 
-    lipschitz = getattr(field, "lipschitz", LIPSCHITZ)
-    for caution in CAUTION:
-        vertices, faces = _closed_surface(lattice, block, caution * lipschitz, progress)
-        open_edges = open_edge_count(faces, len(vertices))
-        if not open_edges:
-            break
-        logger.info("%d open edges at lipschitz %g", open_edges, caution * lipschitz)
-    else:
-        raise ValueError(
-            f"the surface is not watertight: {open_edges} of {3 * len(faces)} edges have no"
-            " counterpart; the field may be discontinuous"
-        )
+    lattice = Lattice(field, int(resolution), block, progress)
+    cells = refine(lattice, block, getattr(field, "lipschitz", LIPSCHITZ))
+    cells = follow_surface(lattice, cells)
+    if not len(cells):
+        raise ValueError("no surface within the bounds: the field does not change sign there")
+    vertices, faces = largest_component(*polygonize(lattice, cells))
+    _check(vertices, faces, lattice)
     logger.debug("surface: %d evaluations, %d triangles", lattice.evaluated, len(faces))
     if callback is not None:
         callback("surface", 1.0)
@@ -77,44 +68,31 @@ def extract_surface(
     return Mesh(positions.astype(np.float32), faces.astype(np.int32))
 
 
-def _closed_surface(
-    lattice: Lattice, block: int, lipschitz: float, progress: Callable[[int], None]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return vertices (V, 3) in lattice steps and triangles (F, 3) of the largest component."""
-    origins, values = surface_cells(lattice, block, lipschitz, progress)
-    if not origins.shape[1]:
-        raise ValueError("no surface within the bounds: the field does not change sign there")
-    vertices, faces = largest_component(*polygonize(origins, values, lattice))
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    touched = [f"-{axis}" for axis, coordinate in zip("xyz", low, strict=True) if coordinate <= 0]
-    touched += [f"+{axis}" for axis, over in zip("xyz", high >= lattice.cells, strict=True) if over]
-    if touched:
-        raise ValueError(f"the surface touches the bounds of the field at {', '.join(touched)}")
-    return vertices, faces
+def polygonize(lattice: Lattice, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return vertices (V, 3) in lattice steps and triangles (F, 3) within cells of two steps.
 
-
-def polygonize(
-    origins: np.ndarray, values: np.ndarray, lattice: Lattice
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return vertices (V, 3) in lattice steps and triangles (F, 3) of cells of 3x3x3 nodes.
+    cells (N,) are their first points.
 
     The cells are stacked along x into one volume for a single run of marching cubes. The layer
     between two of them joins what is not adjacent; its triangles are dropped. Vertices on a
     lattice edge that several cells share are then made one.
     """
-    least = LEAST_FRACTION * lattice.spacing.min()
-    values = np.where(np.abs(values) < least, np.where(values < 0, -least, least), values)
-    count = values.shape[1]
-    stack = np.ascontiguousarray(values.T).reshape(3 * count, 3, 3)
+    # Of the infinite values only the sign counts: they are not at cut edges.
+    values = lattice.values[cells[:, None] + NODES @ lattice.strides]
+    step = np.float32(lattice.spacing.min())
+    values = np.where(np.isinf(values), np.copysign(step, values), values)
+    stack = values.reshape(3 * len(cells), 3, 3)
     vertices, faces = marching_cubes(stack, 0.0)
-    cell = np.minimum(vertices[:, 0] // 3, count - 1).astype(np.int64)
+    cell = np.minimum(vertices[:, 0] // 3, len(cells) - 1).astype(np.int64)
     vertices[:, 0] -= 3 * cell
     # A triangle between two cells has vertices in both, or one beyond the last node of the first.
     same_cell = (cell[faces] == cell[faces[:, :1]]).all(axis=1)
     faces = faces[same_cell & (vertices[:, 0][faces] <= 2).all(axis=1)]
 
     used = np.unique(faces)
-    vertices = vertices[used] + origins[:, cell[used]].T
+    vertices = vertices[used] + np.stack(
+        np.unravel_index(cells[cell[used]], lattice.shape), axis=-1
+    )
     base = np.floor(vertices).astype(np.int64)
     # Twice the coordinate, odd on the axis along which the vertex lies within an edge.
     doubled = 2 * base + (vertices > base)
@@ -124,3 +102,18 @@ def polygonize(
     renumbered[used] = welded
     # Marching cubes turns its triangles towards smaller values, which are the inside.
     return vertices[first], renumbered[faces][:, ::-1]
+
+
+def _check(vertices: np.ndarray, faces: np.ndarray, lattice: Lattice) -> None:
+    """Raise if a surface in lattice steps touches the bounds or is open."""
+    below, above = vertices.min(axis=0) <= 0, vertices.max(axis=0) >= lattice.cells
+    sides = [f"-{axis}" for axis, touches in zip("xyz", below, strict=True) if touches]
+    sides += [f"+{axis}" for axis, touches in zip("xyz", above, strict=True) if touches]
+    if sides:
+        raise ValueError(f"the surface touches the bounds of the field at {', '.join(sides)}")
+    open_edges = open_edge_count(faces, len(vertices))
+    if open_edges:
+        raise ValueError(
+            f"the surface is not watertight: {open_edges} of {3 * len(faces)} edges have no"
+            " counterpart"
+        )

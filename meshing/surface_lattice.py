@@ -1,4 +1,4 @@
-"""The lattice a surface is extracted on, and counted evaluation of a field at its points."""
+"""The lattice a surface is extracted on, and the values of the field known at its points."""
 
 from __future__ import annotations
 
@@ -9,52 +9,68 @@ import numpy as np
 from .field import Field
 
 CHUNK = 1 << 18
+# Values nearer to zero than this part of a step are moved there, so that every sign is known, no
+# two vertices of a triangle coincide and the lattice edge of a vertex shows in its position.
+LEAST_FRACTION = 1e-4
 
 
 class Lattice:
-    """Points of a regular lattice over the bounds of a field.
+    """A regular lattice over the bounds of a field, with the values evaluated so far.
 
     The longest side has `resolution` cells and the others as many as make the cells nearly cubic.
     Each axis is padded to a multiple of `block` cells with copies of its last coordinate, so that
-    cells can be halved down to 1 whatever the resolution; the copies lie on the bounds.
+    blocks can be halved down to 1 whatever the resolution; the copies lie on the bounds.
+
+    Points are numbered by int64 keys. `values` (number of points,) float32 is 0 where nothing is
+    known, infinite where only the sign has been assumed, and metres elsewhere. Pages of it that
+    are never touched take no memory.
     """
 
-    def __init__(self, field: Field, resolution: int, block: int) -> None:
-        self.field = field
+    def __init__(
+        self,
+        field: Field,
+        resolution: int,
+        block: int,
+        progress: Callable[[], None] | None = None,
+    ) -> None:
         bounds = np.asarray(field.bounds, np.float64)
-        extent = bounds[1] - bounds[0]
-        if bounds.shape != (2, 3) or not np.isfinite(bounds).all() or not (extent > 0).all():
+        if (
+            bounds.shape != (2, 3)
+            or not np.isfinite(bounds).all()
+            or (bounds[0] >= bounds[1]).any()
+        ):
             raise ValueError(f"expected finite bounds (2, 3), least corner first, got {bounds}")
-        cells = np.maximum(np.rint(resolution * extent / extent.max()), 1).astype(np.int64)
-        self.cells = cells
-        self.padded = -(-cells // block) * block
+        extent = bounds[1] - bounds[0]
+        self.field = field
+        self.progress = progress
+        self.cells = np.maximum(np.rint(resolution * extent / extent.max()), 1).astype(np.int64)
+        self.padded = -(-self.cells // block) * block
+        self.shape = tuple(int(count) + 1 for count in self.padded)
+        self.strides = np.array([self.shape[1] * self.shape[2], self.shape[2], 1])
         self.origin = bounds[0]
-        self.spacing = extent / cells
+        self.spacing = extent / self.cells
         self.axes = tuple(
-            low + step * np.minimum(np.arange(padded + 1), count)
-            for low, step, count, padded in zip(
-                bounds[0], self.spacing, cells, self.padded, strict=True
-            )
+            self.origin[i] + self.spacing[i] * np.minimum(np.arange(self.shape[i]), self.cells[i])
+            for i in range(3)
         )
+        self.values = np.zeros(self.shape, np.float32).ravel()
         self.evaluated = 0
 
-    def keys(self, index: np.ndarray) -> np.ndarray:
-        """Number lattice points index (3, ...) with one int64 each."""
-        return np.ravel_multi_index(tuple(index), tuple(self.padded + 1))
-
-    def evaluate(self, keys: np.ndarray, progress: Callable[[], None] | None = None) -> np.ndarray:
-        """Return the float32 distances (N,) at the points with the given keys, in metres."""
-        values = np.empty(len(keys), np.float32)
+    def evaluate(self, keys: np.ndarray) -> None:
+        """Make the values at the points with the given keys exact."""
+        known = self.values[keys]
+        keys = np.unique(keys[(known == 0) | np.isinf(known)])
+        least = np.float32(LEAST_FRACTION * self.spacing.min())
         for start in range(0, len(keys), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            index = np.stack(np.unravel_index(keys[chunk], tuple(self.padded + 1)), axis=-1)
-            values[chunk] = self._distances(index)
-            if progress is not None:
-                progress()
+            chunk = keys[start : start + CHUNK]
+            distances = self._distances(np.stack(np.unravel_index(chunk, self.shape), axis=-1))
+            if not np.isfinite(distances).all():
+                raise ValueError("the field returned distances that are not finite")
+            tiny = np.abs(distances) < least
+            self.values[chunk] = np.where(tiny, np.copysign(least, distances), distances)
+            if self.progress is not None:
+                self.progress()
         self.evaluated += len(keys)
-        if not np.isfinite(values).all():
-            raise ValueError("the field returned values that are not finite")
-        return values
 
     def _distances(self, index: np.ndarray) -> np.ndarray:
         if hasattr(self.field, "sdf_lattice"):
