@@ -10,29 +10,53 @@ from torch import Tensor
 from ..synthetic.smooth import fall, mix, smooth_max, smoothstep, tint
 from .anchors import PartAnchors
 
-# Arc length (m) at which each tooth of one side ends, and the heights (m) of the crowns.
-TOOTH_ENDS = (0.0098, 0.0175, 0.0262, 0.0345, 0.0430, 0.0540)
-CROWN_HEIGHTS = (0.0130, 0.0121, 0.0128, 0.0115, 0.0110, 0.0105)
-ARCH_CURVATURE = 16.0  # 1/m: the arch is y = front + 16 x^2
-ARCH_HALF_WIDTH = 0.0265
-SMILE_ARC = 8.0  # 1/m: the cutting edge rises by 8 x^2 towards the corners
 ENAMEL_COLOR = (0.94, 0.91, 0.845)
 GUM_COLOR = (0.70, 0.40, 0.385)
+BITE_DEPTH = 0.020  # metres from the cutting edge to the end of the gum
 
 
 @dataclass(frozen=True)
 class ToothRow:
-    """One row: front (y, m), cutting edge (z, m), +1 crowns upwards or -1 down, and its scales."""
+    """One row, metres, sizes as in the head model's own teeth.
+
+    The arch is y = front + curvature x^2, cut at half_width; the cutting edge lies at height
+    `edge` and rises by rise tanh(arc x^2 / rise) towards the gum; upwards is +1 for the upper row;
+    widths and heights are those of the crowns from the middle backwards.
+    """
 
     front: float
+    curvature: float
+    half_width: float
     edge: float
+    arc: float
+    rise: float
     upwards: float
-    narrowing: float
-    crown_scale: float
+    widths: tuple[float, ...]
+    heights: tuple[float, ...]
 
 
-UPPER = ToothRow(front=-0.0264, edge=-0.0891, upwards=1.0, narrowing=1.0, crown_scale=1.0)
-LOWER = ToothRow(front=-0.0238, edge=-0.0855, upwards=-1.0, narrowing=1.18, crown_scale=0.82)
+UPPER = ToothRow(
+    front=-0.0262,
+    curvature=16.5,
+    half_width=0.0290,
+    edge=-0.0885,
+    arc=8.0,
+    rise=0.0042,
+    upwards=1.0,
+    widths=(0.0100, 0.0079, 0.0091, 0.0083, 0.0081, 0.0114),
+    heights=(0.0130, 0.0118, 0.0128, 0.0112, 0.0106, 0.0098),
+)
+LOWER = ToothRow(
+    front=-0.0226,
+    curvature=18.5,
+    half_width=0.0265,
+    edge=-0.0852,
+    arc=1.7,
+    rise=0.0009,
+    upwards=-1.0,
+    widths=(0.0065, 0.0072, 0.0083, 0.0084, 0.0086, 0.0120),
+    heights=(0.0106, 0.0108, 0.0118, 0.0104, 0.0096, 0.0088),
+)
 
 
 def teeth(points: Tensor, anchors: PartAnchors) -> tuple[Tensor, Tensor]:
@@ -46,20 +70,22 @@ def teeth(points: Tensor, anchors: PartAnchors) -> tuple[Tensor, Tensor]:
 def tooth_row(points: Tensor, row: ToothRow) -> tuple[Tensor, Tensor]:
     """Signed distance (..., ) and colour (..., 3) of a row at points (..., 3) of the rest frame."""
     x, y, z = points.unbind(-1)
-    side = x.abs()
-    tangent = torch.sqrt(1 + (2 * ARCH_CURVATURE * x) ** 2)
-    behind = (y - row.front - ARCH_CURVATURE * x * x) / tangent
-    height = (z - row.edge - SMILE_ARC * x * x) * row.upwards
-    arc = side * torch.sqrt(1 + (1.15 * ARCH_CURVATURE * x) ** 2) * row.narrowing
-    tooth, across, crown = _tooth(arc)
+    squared = x * x
+    tangent = torch.sqrt(1 + (2 * row.curvature) ** 2 * squared)
+    behind = (y - row.front - row.curvature * squared) / tangent
+    rise = row.rise * torch.tanh(row.arc / row.rise * squared)
+    height = (z - row.edge) * row.upwards - rise
+    # Arc length of the parabola, to a few per cent.
+    arc = x.abs() * torch.sqrt(1 + (1.15 * row.curvature) ** 2 * squared)
+    tooth, across, crown = _tooth(arc, row)
     corner = across.abs() ** 4
-    neck = crown * row.crown_scale - 0.0012 * corner - 0.002 * across * across
+    neck = crown - 0.0012 * corner - 0.002 * across * across
     gum = smoothstep(height - neck, -0.0008, 0.0012)
     thickness = 0.0030 - 0.0011 * corner * (1 - gum) + 0.0006 * gum
     slab = (behind - 0.0028).abs() - thickness
-    ends = torch.maximum(0.0004 + 0.0010 * corner - height, height - 0.020)
+    ends = torch.maximum(0.0004 + 0.0010 * corner - height, height - BITE_DEPTH)
     distance = smooth_max(slab, ends, 0.0022)
-    distance = smooth_max(distance, side - ARCH_HALF_WIDTH, 0.004)
+    distance = smooth_max(distance, x.abs() - row.half_width, 0.004)
     color = mix(points.new_tensor(ENAMEL_COLOR).expand(points.shape), GUM_COLOR, gum)
     gap = 0.26 * smoothstep(across.abs(), 0.82, 1.0) * (1 - gum)
     color = tint(color, gap, (-0.8, -1.0, -1.05))
@@ -70,10 +96,10 @@ def tooth_row(points: Tensor, row: ToothRow) -> tuple[Tensor, Tensor]:
     return distance, tint(color, 0.25 * smoothstep(behind, 0.0, 0.004), (-0.9, -1.0, -1.0))
 
 
-def _tooth(arc: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _tooth(arc: Tensor, row: ToothRow) -> tuple[Tensor, Tensor, Tensor]:
     """Index from the middle, position -1..1 across the tooth, and crown height, each (...)."""
-    ends = arc.new_tensor(TOOTH_ENDS)
-    starts = arc.new_tensor((0.0, *TOOTH_ENDS[:-1]))
+    widths = arc.new_tensor(row.widths)
+    ends = widths.cumsum(0)
     index = torch.bucketize(arc.contiguous(), ends[:-1], right=True)
-    across = (arc - starts[index]) / (ends - starts)[index] * 2 - 1
-    return index.to(arc.dtype), across.clamp(-1, 1), arc.new_tensor(CROWN_HEIGHTS)[index]
+    across = (arc - ends[index]) / widths[index] * 2 + 1
+    return index.to(arc.dtype), across.clamp(-1, 1), arc.new_tensor(row.heights)[index]

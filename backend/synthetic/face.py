@@ -15,6 +15,7 @@ from torch import Tensor
 from ..head_model.arkit import EXPRESSIONS
 from .curves import brow_center, brow_q, lid_lower, lid_u, lid_upper, lip_outline
 from .detail import column
+from .params import HeadParams
 from .smooth import fall, gauss, smoothstep
 
 MOUTH_OPENERS = (
@@ -129,7 +130,7 @@ def lips(face: FaceCoordinates) -> tuple[Tensor, Tensor]:
     return upper, lower
 
 
-def brows(face: FaceCoordinates, detail: Tensor, params) -> Tensor:
+def brows(face: FaceCoordinates, detail: Tensor, params: HeadParams) -> Tensor:
     """Cover 0..1 (B, N) of the eyebrows, feathered at both ends and along the upper edge."""
     along = brow_q(face.side)
     inside = along.clamp(0, 1)
@@ -158,7 +159,7 @@ class Relief:
 def relief(
     face: FaceCoordinates,
     detail: Tensor,
-    params,
+    params: HeadParams,
     state: ExpressionState,
     upper_lip: Tensor,
     lower_lip: Tensor,
@@ -207,7 +208,9 @@ def _furrows(
     return -height, shade
 
 
-def _lids(face: FaceCoordinates, params, state: ExpressionState) -> tuple[Tensor, Tensor]:
+def _lids(
+    face: FaceCoordinates, params: HeadParams, state: ExpressionState
+) -> tuple[Tensor, Tensor]:
     """Upper-lid crease 0..1, and the wedge that stands for the upper lashes (metres).
 
     The wedge flattens as the eye closes: the lids then meet along it, and what stands out there

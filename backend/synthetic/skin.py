@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .detail import column
 from .face import ExpressionState, FaceCoordinates, Relief
+from .params import HeadParams
 from .smooth import fall, gauss, mix, smoothstep, tint
 
 LASH_COLOR = (0.045, 0.032, 0.028)
@@ -46,7 +47,7 @@ class Paint:
     beard_shade: Tensor
     relief: Relief
     state: ExpressionState
-    params: object
+    params: HeadParams
 
     def value(self, name: str) -> Tensor:
         """A scalar parameter as (B, 1)."""
