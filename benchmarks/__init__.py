@@ -1,0 +1,1 @@
+"""Commands that write what docs/ shows: pictures and measurements."""
