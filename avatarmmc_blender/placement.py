@@ -12,7 +12,7 @@ GAP = 0.1  # metres between neighbours
 LARGEST_NEIGHBOUR = 5.0  # metres; larger things are floors, rooms and skies
 # Three-quarter view from the front, camera a little to the subject's left.
 VIEW_ROTATION = Quaternion((0.0, 0.0, 1.0), 0.4) @ Quaternion((1.0, 0.0, 0.0), 1.52)
-VIEW_DISTANCE = 2.6  # of the head's height, between the viewport's eye and the head
+VIEW_DISTANCE = 2.0  # of the head's height, between the viewport's eye and the head
 
 
 def bounds(items: Sequence[bpy.types.Object]) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +55,7 @@ def place_beside_others(rig: bpy.types.Object, parts: Sequence[bpy.types.Object]
 
 def look_at(parts: Sequence[bpy.types.Object]) -> None:
     """Turn every 3D viewport that orbits freely to `parts`, and let solid shading show colours."""
-    low, high = bounds(parts)
+    low, high = bounds([part for part in parts if part.visible_get()])
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":

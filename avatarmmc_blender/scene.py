@@ -9,7 +9,7 @@ import bpy
 from .armature import create_armature
 from .materials import create_material, encode_images
 from .mesh_object import create_mesh_object, follow_shape_keys
-from .meshing.rigged_head import Part, RiggedHead
+from .meshing.rigged_head import RiggedHead
 from .metadata import PART_KEY, store_metadata
 from .placement import place_beside_others
 
@@ -69,8 +69,10 @@ def _steps(
 ) -> Iterator[float]:
     scene = bpy.context.scene
     images = encode_images(head) if images is None else images
-    parts = list(head.parts) + ([] if head.raw_surface is None else [head.raw_surface])
-    total = len(parts) + 2
+    face, *others = head.parts
+    extras = [] if head.raw_surface is None else [head.raw_surface]
+    parts = [*others, *extras, face]  # the face last: what waits for it finds a whole head
+    total = len(parts) + 1
 
     collection = bpy.data.collections.new(name)
     created.append(collection)
@@ -87,29 +89,23 @@ def _steps(
             if material.name not in materials:
                 materials[material.name] = create_material(material, images, created)
         item = create_mesh_object(part, head.joint_names, materials, created)
-        collection.objects.link(item)
-        item.parent = rig
-        _dress(item, part, rig, is_raw=part is head.raw_surface)
-        if objects:
-            follow_shape_keys(item, objects[0])
         objects.append(item)
-        yield (index + 2) / total
+        collection.objects.link(item)
+        item[PART_KEY] = RAW_SURFACE_PART if part is head.raw_surface else part.name
+        item.parent = rig
+        item.modifiers.new("Armature", "ARMATURE").object = rig
+        if part is head.raw_surface:  # for inspection and export by hand, not seen at first
+            item.hide_viewport = item.hide_render = True
+        if part is not face:
+            yield (index + 2) / total
 
+    for item in objects[:-1]:
+        follow_shape_keys(item, leader=objects[-1])
     scene.collection.children.link(collection)
     bpy.context.view_layer.update()
     place_beside_others(rig, objects)
-    _make_active(objects[0])
+    _make_active(objects[-1])
     return collection
-
-
-def _dress(item: bpy.types.Object, part: Part, rig: bpy.types.Object, is_raw: bool) -> None:
-    item[PART_KEY] = RAW_SURFACE_PART if is_raw else part.name
-    if is_raw:  # for inspection and export by hand: neither posed nor seen beside the head
-        item.hide_viewport = True
-        item.hide_render = True
-        return
-    modifier = item.modifiers.new("Armature", "ARMATURE")
-    modifier.object = rig
 
 
 def _make_active(item: bpy.types.Object) -> None:
