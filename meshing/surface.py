@@ -18,7 +18,7 @@ from .topology import largest_component, open_edge_count
 logger = logging.getLogger(__name__)
 
 RESOLUTIONS = (32, 768)
-COARSE_CELLS = 32
+COARSE_CELLS = 16
 LIPSCHITZ = 1.0
 
 
