@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..head_model.arkit import EXPRESSIONS
+from ..parts.values import PartValues
 from ..synthetic.face import ExpressionState
 from .generator import VOLUME_RANGE, FieldOutput, Generator
-from .guide import Guide, find_guide
+from .guide import Guide, find_guide, guide_from_barycentric
 from .planes import CUBE_CENTRE, CUBE_HALF, planes_on_lattice
 
 _CHUNK = 1 << 15
@@ -43,7 +44,7 @@ class GeneratedField:
         tick: Callable[[], None] | None = None,
     ):
         if ws.ndim != 3 or len(ws) != 1:
-            raise ValueError(f"expected the style rows of one head (1, R, W), got {tuple(ws.shape)}")
+            raise ValueError(f"expected style rows of one head (1, R, W), got {tuple(ws.shape)}")
         self.generator, self.ws, self.tick = generator, ws, tick
         device = ws.device
         if expression is None:
@@ -63,19 +64,28 @@ class GeneratedField:
 
     def sdf(self, points: np.ndarray) -> np.ndarray:
         """Signed distance (N,) in metres at points (N, 3), negative inside."""
+        _check_points(points)
         return self._chunked(points, lambda q: self._field(q)[0].sdf[0])
 
     def sample(self, points: np.ndarray) -> FieldSample:
         """Everything the field says at points (N, 3)."""
+        _check_points(points)
+        return self._as_sample(self._chunked(points, lambda q: self._columns(*self._field(q))))
 
-        def read(q: Tensor) -> Tensor:
-            out, guide = self._field(q)
-            labels = torch.softmax(out.logits[0], -1)
-            columns = [out.sdf[0][:, None], out.color[0].clamp(0, 1), guide.canonical[0], labels]
-            return torch.cat(columns, -1)
+    def sample_guide(self, triangle: np.ndarray, bary: np.ndarray) -> FieldSample:
+        """The same at points of the guide mesh itself: triangle (N,), bary (N, 3); no search."""
+        rows = np.concatenate([triangle[:, None].astype(np.float64), bary], 1)
 
-        columns = self._chunked(points, read)
-        return FieldSample(columns[:, 0], columns[:, 1:4], columns[:, 7:], columns[:, 4:7])
+        def read(part: Tensor) -> Tensor:
+            face, weights = part[:, 0].long()[None], part[None, :, 1:].float()
+            guide = guide_from_barycentric(
+                self.generator.model, face, weights, torch.zeros_like(weights[..., 0])
+            )
+            corners = self.surface[self.generator.model.surface_faces[face[0]]]
+            q = (corners * weights[0][..., None]).sum(1)
+            return self._columns(self._at_guide(q, guide), guide)
+
+        return self._as_sample(self._chunked(rows, read, torch.float64))
 
     def sdf_lattice(
         self, axes: tuple[np.ndarray, np.ndarray, np.ndarray], index: np.ndarray
@@ -100,27 +110,46 @@ class GeneratedField:
 
         return self._chunked(index, read, torch.int64)
 
+    @property
+    def part_values(self) -> PartValues:
+        """Iris, glasses and earrings of this head, on the CPU."""
+        values = self.generator.part_values(self.values)
+        return PartValues.collect(lambda name: getattr(values, name).cpu())
+
     # -- inside --------------------------------------------------------------------------------
 
     def _field(self, q: Tensor, features: Tensor | None = None) -> tuple[FieldOutput, Guide]:
+        guide = find_guide(self.generator.model, self.surface, q)
+        return self._at_guide(q, guide, features), guide
+
+    def _at_guide(self, q: Tensor, guide: Guide, features: Tensor | None = None) -> FieldOutput:
         g = self.generator
-        guide = find_guide(g.model, self.surface, q)
         surface = g.surface_branch(self.ws, self.planes, self.values, guide, self.state)
         if not self.has_volume:
             volume = torch.full_like(guide.distance, VOLUME_RANGE)
             shade = torch.zeros_like(volume)
         elif features is None:
-            volume, shade = g.volume_branch(self.ws, self.planes, q[None])
+            volume, shade = g.volume_branch(self.ws, self.planes, self.values, q[None])
         else:
-            volume, shade = g.volume_from_features(self.ws, features, q[None])
-        return g.compose(surface, guide.distance, volume, shade, self.values), guide
+            volume, shade = g.volume_from_features(self.ws, features, self.values, q[None])
+        return g.compose(surface, guide.distance, volume, shade, self.values)
+
+    @staticmethod
+    def _columns(out: FieldOutput, guide: Guide) -> Tensor:
+        labels = torch.softmax(out.logits[0], -1)
+        columns = [out.sdf[0][:, None], out.color[0].clamp(0, 1), guide.canonical[0], labels]
+        return torch.cat(columns, -1)
+
+    @staticmethod
+    def _as_sample(columns: np.ndarray) -> FieldSample:
+        return FieldSample(columns[:, 0], columns[:, 1:4], columns[:, 7:], columns[:, 4:7])
 
     def _probe_volume(self) -> bool:
         """Whether any hanging hair comes near the head: if not, its branch need not be read."""
         line = torch.linspace(-1, 1, _PROBE, device=self.ws.device)
         lattice = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).reshape(1, -1, 3)
         q = lattice * CUBE_HALF + lattice.new_tensor(CUBE_CENTRE)
-        volume, _ = self.generator.volume_branch(self.ws, self.planes, q)
+        volume, _ = self.generator.volume_branch(self.ws, self.planes, self.values, q)
         return bool(volume.min() < 0.25 * VOLUME_RANGE)
 
     def _prepare_lattice(self, axes: tuple[Tensor, Tensor, Tensor]) -> None:
@@ -137,8 +166,6 @@ class GeneratedField:
         read: Callable[[Tensor], Tensor],
         dtype: torch.dtype = torch.float32,
     ) -> np.ndarray:
-        if array.ndim != 2 or array.shape[1] != 3:
-            raise ValueError(f"expected points of shape (N, 3), got {array.shape}")
         parts = []
         with torch.inference_mode():
             for start in range(0, len(array), _CHUNK):
@@ -146,3 +173,8 @@ class GeneratedField:
                     self.tick()
                 parts.append(read(self._tensor(array[start : start + _CHUNK], dtype)).cpu())
         return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
+
+
+def _check_points(points: np.ndarray) -> None:
+    if points.ndim != 2 or points.shape[1] != 3:
+        raise ValueError(f"expected points of shape (N, 3), got {points.shape}")

@@ -11,17 +11,18 @@ head-model mesh guides them, a small decoder reads them.  Two branches share the
 field(q) = smin(D(q) - offset(p), volume(q)), D the signed distance to the posed mesh.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..head_model.model import HeadModel
+from ..parts.values import PartValues
 from ..synthetic.detail import DETAIL_NAMES, detail_fields
 from ..synthetic.face import ExpressionState
 from ..synthetic.labels import LABELS
-from ..synthetic.latent import LATENT_DIM, SHAPE_DIM, derive
+from ..synthetic.latent import LATENT_DIM, SHAPE_DIM, derive, measure
 from ..synthetic.params import VECTOR_DIM, from_vector
 from ..synthetic.smooth import smooth_min, smoothstep
 from .config import GeneratorConfig
@@ -122,6 +123,17 @@ class Generator(nn.Module):
         fixed = self.fixed_palette.expand(len(own[0]), -1, -1)
         return torch.cat([torch.stack(own, 1), fixed], 1)
 
+    def part_values(self, values: HeadValues) -> PartValues:
+        """What eyes, glasses and earrings need, read off the latent."""
+        read = PartValues.collect(lambda name: from_vector(values.values, name))
+        return replace(
+            read,
+            iris=read.iris.clamp(0, 1),
+            glass=read.glass.clamp(0, 1),
+            glass_shape=read.glass_shape.clamp(0, 1),
+            ear=read.ear.clamp(0, 1),
+        )
+
     # -- planes -> field -----------------------------------------------------------------------
 
     def surface_branch(
@@ -165,14 +177,21 @@ class Generator(nn.Module):
         color = mixed * (1 + 0.6 * torch.tanh(shade)) + 0.1 * residual
         return SurfaceSample(relief + hair + beard, color, 2 * out[..., 11 + _NUM_COLORS :])
 
-    def volume_branch(self, ws: Tensor, planes: Planes, q: Tensor) -> tuple[Tensor, Tensor]:
+    def volume_branch(
+        self, ws: Tensor, planes: Planes, values: HeadValues, q: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Hanging hair at q (B, N, 3): signed distance (B, N) m and shade (B, N)."""
         features = sample_planes(planes.observation, plane_coordinates(q))
-        return self.volume_from_features(ws, features, q)
+        return self.volume_from_features(ws, features, values, q)
 
-    def volume_from_features(self, ws: Tensor, features: Tensor, q: Tensor):
+    def volume_from_features(
+        self, ws: Tensor, features: Tensor, values: HeadValues, q: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """The same, the observation planes' features (B, N, 3 C) already read."""
-        x = torch.cat([features, cube_coordinates(q) * 2, volume_features(q)], -1)
+        with torch.no_grad():
+            wave = from_vector(values.values, "wave")
+            strands = volume_features(q, measure(self.model, values.betas), wave)
+        x = torch.cat([features, cube_coordinates(q) * 2, strands], -1)
         out = self.volume(x, self.decoder_rows(ws)[1])
         return VOLUME_RANGE * torch.tanh(out[..., 0]), 0.2 + torch.sigmoid(out[..., 1])
 

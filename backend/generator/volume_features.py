@@ -2,38 +2,41 @@
 
 Locks are thinner than a texel of the planes; like the detail fields of the scalp they are known
 functions with fixed phase, here of the point itself, so that the network learns amplitudes only.
-Waves shift the locks, so the patterns are given for no, half and full waves.
+Where tails and buns sit, and how waves push the locks, comes from the head's own read-out.
 """
 
 import torch
 from torch import Tensor
 
-from ..synthetic.hair_volume import AXIS_Y, hanging_locks
-from ..synthetic.smooth import smoothstep
+from ..synthetic.hair_volume import (
+    AXIS_Y,
+    bun_coordinates,
+    bun_locks,
+    hanging_locks,
+    tail_coordinates,
+    tail_locks,
+)
+from ..synthetic.latent import HeadMeasures
 
-_WAVES = (0.0, 0.5, 1.0)
-_TAIL_Y = 0.235  # axis of a ponytail on the average head
-_BUN = (0.0, 0.155, 0.122)
-NUM_VOLUME_FEATURES = 20
+NUM_VOLUME_FEATURES = 23
 
 
-def volume_features(q: Tensor) -> Tensor:
-    """Patterns at points q (..., 3) in metres -> (..., NUM_VOLUME_FEATURES), about [-1, 1]."""
+def volume_features(q: Tensor, measures: HeadMeasures, wave: Tensor) -> Tensor:
+    """Patterns at points q (B, N, 3) in metres -> (B, N, NUM_VOLUME_FEATURES), about [-1, 1].
+
+    measures: sizes of the heads' meshes; wave (B,): how wavy the hair is.
+    """
     x, y, z = q.unbind(-1)
+    width, back, top = (v[:, None] for v in (measures.hw, measures.yb, measures.zt))
     azimuth = torch.atan2(x, y - AXIS_Y)
-    wave = torch.sin(62.0 * z + 1.5 * torch.sin(3.0 * azimuth)) * smoothstep(-z, -0.03, 0.08)
-    out = [wave, torch.sin(azimuth), torch.cos(azimuth)]
-    out += [torch.sin(2 * azimuth), torch.cos(2 * azimuth)]
-    for amount in _WAVES:
-        lock, strand = hanging_locks(azimuth, z, 0.16 * amount * wave)
-        out += [2 * lock - 1, strand]
-    radius = torch.sqrt(x * x + (y - AXIS_Y).square() + 1e-8)
-    around_tail = torch.atan2(x, y - _TAIL_Y)
-    bun = q - q.new_tensor(_BUN)
-    bun_radius = bun.norm(dim=-1)
-    around_bun = torch.atan2(bun[..., 0], bun[..., 2])
-    out += [8 * radius - 1, 8 * x.abs() - 0.5, (20 * bun_radius - 1).clamp(-1, 1)]
-    out += [2 * torch.sin(4 * around_tail + 10 * z).abs() - 1]
-    out += [2 * torch.sin(2.5 * around_bun + 60 * bun_radius).abs() - 1]
-    out += [torch.sin(20 * z), torch.cos(20 * z), torch.sin(60 * z), torch.cos(60 * z)]
+    lock, strand, sway = hanging_locks(q, wave[:, None])
+    across, along = x / width, (y - AXIS_Y) / (back - AXIS_Y)
+    out = [torch.sin(azimuth), torch.cos(azimuth), torch.cos(2 * azimuth), torch.sin(7 * azimuth)]
+    out += [2 * lock - 1, strand, 5 * sway, across, along, (z - top) * 5]
+    out += [torch.sqrt(across.square() + along.square() + 1e-6) - 1]
+    tail, bun = tail_coordinates(q, measures), bun_coordinates(q, measures)
+    for local, locks in ((tail, tail_locks(tail)), (bun, bun_locks(bun))):
+        near = (15 * local).clamp(-1, 1)
+        out += [2 * locks[0] - 1, locks[1], *near.unbind(-1)]
+        out += [(20 * local.norm(dim=-1) - 1).clamp(-1, 1)]
     return torch.stack(out, -1)

@@ -66,9 +66,7 @@ def _long_hair(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, 
     rx = hw + 0.3 * side + 0.006 + 0.016 * vol * puff
     rx = rx * (1.0 - 0.16 * low * (1.2 - vol)) * dome
     ry = (yb - AXIS_Y + 0.006 + 0.008 * vol * smoothstep(-z, -0.05, 0.05) - 0.030 * low) * dome
-    bend = wave * smoothstep(-z, -0.03, 0.08)
-    sway = 0.16 * bend * torch.sin(62.0 * z + 1.5 * torch.sin(3.0 * az))
-    lock, strand = hanging_locks(az, z, sway)
+    lock, strand, sway = hanging_locks(q, wave)
     safe_x, safe_y = rx.clamp(min=1e-3), ry.clamp(min=1e-3)
     radial = torch.sqrt((x / safe_x) ** 2 + (back / safe_y) ** 2 + 1e-9)
     outer = (radial - 1.0) * torch.minimum(rx, ry).clamp(max=0.11)
@@ -79,15 +77,27 @@ def _long_hair(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, 
     return _trim(q, shell, lock, az, params), 0.50 + 0.44 * lock + 0.075 * strand
 
 
-def hanging_locks(az: Tensor, z: Tensor, sway: Tensor) -> tuple[Tensor, Tensor]:
-    """Return lock profile (0..1) and strands (-1..1) around the hanging hair."""
+def hanging_locks(q: Tensor, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return lock profile (0..1), strands (-1..1) and sway of hanging hair at `q` (B, N, 3).
+
+    `wave` (B, 1) is how far waves push the locks sideways.
+    """
+    x, y, z = q.unbind(-1)
+    az = torch.atan2(x, y - AXIS_Y)
+    bend = wave * smoothstep(-z, -0.03, 0.08)
+    sway = 0.16 * bend * torch.sin(62.0 * z + 1.5 * torch.sin(3.0 * az))
     drift = 0.12 * torch.sin(23.0 * z + 2.0 * az) + 0.08 * torch.sin(41.0 * z - 3.0 * az)
-    q = 9.0 * az + 6.0 * sway + drift
-    wide = _lock(q + 0.9 * torch.sin(2.3 * az) + 0.7 * torch.sin(5.3 * az + 1.0))
-    narrow = _lock(2.3 * q + 1.1 + 1.3 * torch.sin(4.1 * az) + 0.8 * torch.sin(18.0 * z + 6.0 * az))
-    strand = torch.sin(11.0 * q + 2.5 * torch.sin(7.0 * az) + 9.0 * drift)
+    across = 9.0 * az + 6.0 * sway + drift
+    wide = _lock(across + 0.9 * torch.sin(2.3 * az) + 0.7 * torch.sin(5.3 * az + 1.0))
+    narrow = _lock(
+        2.3 * across
+        + 1.1
+        + 1.3 * torch.sin(4.1 * az)
+        + 0.8 * torch.sin(18.0 * z + 6.0 * az)
+    )
+    strand = torch.sin(11.0 * across + 2.5 * torch.sin(7.0 * az) + 9.0 * drift)
     strand = strand * (0.6 + 0.4 * torch.sin(14.0 * az + 15.0 * z))
-    return 0.62 * wide + 0.38 * narrow, strand
+    return 0.62 * wide + 0.38 * narrow, strand, sway
 
 
 def _trim(q: Tensor, shell: Tensor, lock: Tensor, az: Tensor, params: HeadParams) -> Tensor:
@@ -106,12 +116,41 @@ def _trim(q: Tensor, shell: Tensor, lock: Tensor, az: Tensor, params: HeadParams
     return smooth_max(d, z - 0.118, 0.030)
 
 
-def _ponytail(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, Tensor]:
-    """Return a tail of tapered capsules that hangs from the back of the head."""
+def tail_coordinates(q: Tensor, m: HeadMeasures) -> Tensor:
+    """Return `q` (B, N, 3) relative to the knot of a ponytail (m)."""
     knot = torch.zeros(len(q), 1, 3).to(q)
     knot[:, 0, 1] = m.yb - 0.014
     knot[:, 0, 2] = 0.070
-    local = q - knot
+    return q - knot
+
+
+def tail_locks(local: Tensor) -> tuple[Tensor, Tensor]:
+    """Return lock profile (0..1) and strands (-1..1) of a ponytail at `tail_coordinates`."""
+    x, y, z = local.unbind(-1)
+    angle = torch.atan2(x, y - 0.030)
+    lock = _lock(4.0 * angle + 10.0 * z + 0.5 * torch.sin(30.0 * z))
+    return lock, torch.sin(23.0 * angle + 40.0 * z)
+
+
+def bun_coordinates(q: Tensor, m: HeadMeasures) -> Tensor:
+    """Return `q` (B, N, 3) relative to the centre of a bun, its axes made equal (m)."""
+    centre = torch.zeros(len(q), 1, 3).to(q)
+    centre[:, 0, 1] = m.yb - 0.046
+    centre[:, 0, 2] = 0.124
+    return (q - centre) / q.new_tensor([1.1, 0.92, 1.0])
+
+
+def bun_locks(local: Tensor) -> tuple[Tensor, Tensor]:
+    """Return lock profile (0..1) and strands (-1..1) of a bun at `bun_coordinates`."""
+    angle = torch.atan2(local[..., 0], local[..., 2])
+    spiral = 2.5 * angle + 60.0 * local.norm(dim=-1) + 0.9 * torch.sin(angle)
+    spiral = spiral + 28.0 * local[..., 1]
+    return _lock(spiral), torch.sin(5.0 * spiral)
+
+
+def _ponytail(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, Tensor]:
+    """Return a tail of tapered capsules that hangs from the back of the head."""
+    local = tail_coordinates(q, m)
     points = q.new_tensor(TAIL_POINTS)
     distance, travel = torch.full_like(q[..., 0], FAR), torch.zeros_like(q[..., 0])
     for i in range(len(points) - 1):
@@ -122,10 +161,7 @@ def _ponytail(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, T
         d = (gap - t[..., None] * axis).norm(dim=-1) - radius
         travel = torch.where(d < distance, t + i, travel)
         distance = smooth_min(d, distance, 0.012)
-    x, y, z = local.unbind(-1)
-    angle = torch.atan2(x, y - 0.030)
-    lock = _lock(4.0 * angle + 10.0 * z + 0.5 * torch.sin(30.0 * z))
-    strand = torch.sin(23.0 * angle + 40.0 * z)
+    lock, strand = tail_locks(local)
     # A tie: the tail is pinched behind the knot.
     tie = gauss(travel - 0.55, 0.22)
     distance = distance - 0.0028 * (lock - 0.5) + 0.004 * tie
@@ -134,13 +170,7 @@ def _ponytail(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, T
 
 def _bun(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, Tensor]:
     """Return a ball of wound locks at the back of the crown."""
-    centre = torch.zeros(len(q), 1, 3).to(q)
-    centre[:, 0, 1] = m.yb - 0.046
-    centre[:, 0, 2] = 0.124
-    local = (q - centre) / q.new_tensor([1.1, 0.92, 1.0])
-    r = local.norm(dim=-1)
-    angle = torch.atan2(local[..., 0], local[..., 2])
-    spiral = 2.5 * angle + 60.0 * r + 0.9 * torch.sin(angle) + 28.0 * local[..., 1]
-    lock = _lock(spiral)
-    strand = torch.sin(5.0 * spiral)
-    return r - 0.036 - 0.0030 * (lock - 0.5), 0.42 + 0.52 * lock + 0.08 * strand
+    local = bun_coordinates(q, m)
+    lock, strand = bun_locks(local)
+    distance = local.norm(dim=-1) - 0.036 - 0.0030 * (lock - 0.5)
+    return distance, 0.42 + 0.52 * lock + 0.08 * strand

@@ -113,7 +113,7 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16):
             planes = g.synthesis(ws)
             surface = g.surface_branch(ws, planes, read, guide, targets.state, targets.detail)
-            sdf, shade = g.volume_branch(ws, planes, targets.q)
+            sdf, shade = g.volume_branch(ws, planes, read, targets.q)
         losses = surface_losses(
             surface, targets.offset, targets.color, targets.labels, self.weights
         )
@@ -194,7 +194,8 @@ def export(trainer: Trainer, path: Path) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(prog="python -m backend.training.generator", description=__doc__)
+    name = "python -m backend.training.generator"
+    parser = argparse.ArgumentParser(prog=name, description=__doc__)
     defaults = TrainSettings()
     for name, value in asdict(defaults).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)

@@ -53,7 +53,8 @@ def make_targets(
     heads = SyntheticHeads(z, sample_expressions(batch, seed).to(device), model)
     chosen = torch.randint(len(atlas), (batch, pairs), generator=rng).to(device)
     p, ao, tongue, detail = (
-        getattr(atlas, name)[chosen].flatten(1, 2) for name in ("canonical", "ao", "tongue", "detail")
+        values[chosen].flatten(1, 2)
+        for values in (atlas.canonical, atlas.ao, atlas.tongue, atlas.detail)
     )
     # hanging hair is asked separately: far away from it, the field is that of the skin
     truth = heads.guided(p, torch.zeros_like(ao), torch.full_like(p, _FAR), ao, tongue, detail)
