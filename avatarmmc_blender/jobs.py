@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from . import torch_library
 from .errors import AvatarError, Cancelled
 
 Result = TypeVar("Result")
@@ -82,6 +83,7 @@ class Job(Generic[Result]):
 
 def _leave_a_core() -> None:
     """Let PyTorch use all cores but one on this thread, so that Blender can draw."""
+    torch_library.preload()
     try:
         import torch
     except ImportError as error:
