@@ -10,8 +10,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from .geometry import vertex_normals
-
 # Share of the edges, cheapest first, that a round may collapse; larger is faster and coarser.
 CANDIDATE_SHARE = 0.45
 # Passes that pack further independent edges into one round before costs are computed again.
@@ -114,9 +112,7 @@ def _choose_collapses(vertices, faces, quadrics, limit, share) -> tuple[np.ndarr
     links = _links(faces, count)
     u, v, shared = _edges_with_shared_neighbours(links)
     length = np.linalg.norm(vertices[u] - vertices[v], axis=1)
-    position, error = _best_positions(
-        quadrics[u] + quadrics[v], 0.5 * (vertices[u] + vertices[v])
-    )
+    position, error = _best_positions(quadrics[u] + quadrics[v], 0.5 * (vertices[u] + vertices[v]))
     # The length term keeps flat regions, whose error is zero, from growing slivers.
     cost = error + 1e-6 * length**4
     middle = 0.5 * (vertices[u] + vertices[v])
@@ -211,6 +207,3 @@ def signed_volume(vertices: np.ndarray, faces: np.ndarray) -> float:
     """Return the volume (cubic metres) enclosed by a closed mesh, negative if inside out."""
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     return float((a * np.cross(b, c)).sum() / 6.0)
-
-
-__all__ = ["decimate", "is_closed_manifold", "signed_volume", "smooth", "vertex_normals"]

@@ -13,7 +13,7 @@ from .decimate import decimate
 from .geometry import vertex_normals
 from .hair_flow import hair_flow
 from .hair_surface import HairSurface, SurfaceSamples, extract_hair, sample_surface
-from .hair_texture import BEARD_LAYERS, HAIR_LAYERS, HairMesh, bake_hair
+from .hair_texture import BEARD_LOOK, SCALP_LOOK, HairMesh, bake_hair
 from .hair_uv import outermost_last, polar_uvs
 from .rigged_head import JOINT_NAMES, Material, Part
 
@@ -101,20 +101,18 @@ def _finish(
         hair.height[near],
         hair_flow(vertices, faces, samples, label),
     )
-    layers = HAIR_LAYERS if scalp else BEARD_LAYERS
+    look = SCALP_LOOK if scalp else BEARD_LOOK
     resolution = settings.hair_texture if scalp else settings.beard_texture
-    image, normal_image = bake_hair(field, mesh, label, layers, resolution)
+    image, normal_image = bake_hair(field, mesh, label, look, resolution)
     color = tuple(float(channel) for channel in np.median(image.reshape(-1, 3), axis=0) / 255.0)
     name = "Hair" if scalp else "Beard"
     material = Material(
-        name, color, image, roughness=0.46, specular=0.45, normal_image=normal_image
+        name, color, image, roughness=0.52, specular=0.35, normal_image=normal_image
     )
     return mesh, material
 
 
-def follow_skin(
-    points: np.ndarray, skin: SkinBinding
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def follow_skin(points: np.ndarray, skin: SkinBinding) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return weights (N, 5) and shape keys of `points` (N, 3) that follow the skin near them.
 
     Expressions fade with the distance to the skin; weights do not, so that no hair stays behind.

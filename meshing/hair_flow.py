@@ -1,8 +1,8 @@
 """The direction hair runs in, seen from its surface alone.
 
-Locks are ridges: their normals swing across the lock and hardly along it. The direction of
-least swing of the normals in a neighbourhood (the minor axis of a structure tensor) follows the
-locks; where the surface says little, hair falls away from the crown and downwards.
+Locks are ridges, dark between them: normals and brightness change across a lock and hardly along
+it. The direction of least change in a neighbourhood (the minor axis of a structure tensor)
+follows the locks; where the surface says little, hair falls away from the crown and downwards.
 """
 
 from __future__ import annotations
@@ -17,15 +17,26 @@ from scipy.sparse.csgraph import (
 )
 from scipy.spatial import cKDTree
 
-from .geometry import adjacency, normalize, smoothstep, unique_edges, vertex_normals
+from .geometry import (
+    adjacency,
+    neighbour_average,
+    normalize,
+    smoothstep,
+    unique_edges,
+    vertex_normals,
+)
 from .hair_surface import SurfaceSamples
 
 CROWN = np.array([0.012, 0.155, 0.110])  # m, whorl of the average head, canonical position
 CROWN_RADIUS = 0.02
 SMOOTH_NEIGHBOURS = 28  # about 9 mm at the samples' spacing: wider than a fine lock
 TENSOR_NEIGHBOURS = 48  # about 12 mm
-FALL_CONFIDENCE = 0.03  # squared normal swing that the falling direction is worth
-CURL_SWING = (0.035, 0.075)  # squared swing without direction: straight .. curly
+SLOPE_NEIGHBOURS = 8  # for the change of brightness: a fine lock must not average out
+SHADE_HEIGHT = 0.003  # m of relief that a change of brightness by a factor e is worth
+FALL_CONFIDENCE = 0.015  # squared change of normals that the falling direction is worth
+# Squared change without direction: straight .. curly, of the whole head of hair and of one place.
+CURLY_HEAD, CURLY_PLACE = (0.014, 0.024), (0.006, 0.018)
+STRAIGHTENING = 6  # rounds of averaging the flow of straight hair with its neighbours
 CURL_WAVELENGTH = 0.011  # m
 
 
@@ -37,28 +48,41 @@ class Flow:
     curl: np.ndarray
 
 
-def hair_flow(
-    vertices: np.ndarray, faces: np.ndarray, samples: SurfaceSamples, label: int
-) -> Flow:
+def hair_flow(vertices: np.ndarray, faces: np.ndarray, samples: SurfaceSamples, label: int) -> Flow:
     """Return the flow of the hair with `label` at the vertices (V, 3) of its closed mesh."""
     normals = vertex_normals(vertices, faces)
     hairy = samples.labels[:, label] > 0.5
     tree = cKDTree(samples.points[hairy])
     swing = _normal_swing(tree, samples.normals[hairy])
+    shade = _shade_slope(tree, samples.color[hairy])
     fall = _fall(vertices, normals, _crown(samples))
     side = np.cross(normals, fall)
     _, near = tree.query(vertices, min(TENSOR_NEIGHBOURS, hairy.sum()))
-    along = np.einsum("vkc,vc->vk", swing[near], fall)
-    across = np.einsum("vkc,vc->vk", swing[near], side)
+    change = np.concatenate([swing[near], shade[near]], axis=1)
+    along = np.einsum("vkc,vc->vk", change, fall)
+    across = np.einsum("vkc,vc->vk", change, side)
     a, b, c = (along**2).mean(1), (along * across).mean(1), (across**2).mean(1)
     spread = np.hypot(a - c, 2.0 * b)
     isotropic = np.maximum(a + c - spread, 0.0)
-    curl = smoothstep(isotropic, *CURL_SWING)
+    curl = smoothstep(np.median(isotropic), *CURLY_HEAD) * smoothstep(isotropic, *CURLY_PLACE)
     # Minor axis of [[a, b], [b, c + FALL_CONFIDENCE]] in the basis (fall, side).
     angle = 0.5 * np.arctan2(-2.0 * b, c + FALL_CONFIDENCE - a)
-    angle += curl * 1.3 * _swirl(vertices)
     direction = np.cos(angle)[:, None] * fall + np.sin(angle)[:, None] * side
-    return Flow(_agreeing_signs(normalize(direction), faces, fall), curl)
+    direction = _agreeing_signs(direction, faces, fall)
+    direction = _straightened(direction, faces, normals)
+    turn = (1.3 * curl * _swirl(vertices))[:, None]
+    direction = np.cos(turn) * direction + np.sin(turn) * np.cross(normals, direction)
+    return Flow(direction, curl)
+
+
+def _straightened(direction: np.ndarray, faces: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Average tangents with their neighbours and keep them unit tangents."""
+    average = neighbour_average(unique_edges(faces), len(direction))
+    for _ in range(STRAIGHTENING):
+        direction = direction + average @ direction
+        direction = direction - (direction * normals).sum(1, keepdims=True) * normals
+        direction = normalize(direction)
+    return direction
 
 
 def _agreeing_signs(direction: np.ndarray, faces: np.ndarray, fall: np.ndarray) -> np.ndarray:
@@ -86,6 +110,20 @@ def _normal_swing(tree: cKDTree, normals: np.ndarray) -> np.ndarray:
     """Deviation (N, 3) of each normal from the mean of its neighbourhood."""
     _, near = tree.query(tree.data, min(SMOOTH_NEIGHBOURS, len(normals)))
     return normals - normalize(normals[near].mean(axis=1))
+
+
+def _shade_slope(tree: cKDTree, color: np.ndarray) -> np.ndarray:
+    """Slope (N, 3) of the relief that the brightness around each sample suggests."""
+    count = min(SLOPE_NEIGHBOURS, len(color))
+    _, near = tree.query(tree.data, count)
+    shade = np.log(color.mean(axis=1) + 0.02)
+    offset = tree.data[near] - tree.data[:, None]
+    change = shade[near] - shade[:, None]
+    normal = np.einsum("nki,nkj->nij", offset, offset) / count
+    moment = np.einsum("nki,nk->ni", offset, change) / count
+    # The samples lie in the surface, so the system needs a floor across it.
+    floor = 0.1 * np.trace(normal, axis1=1, axis2=2)[:, None, None] + 1e-12
+    return SHADE_HEIGHT * np.linalg.solve(normal + floor * np.eye(3), moment[..., None])[..., 0]
 
 
 def _crown(samples: SurfaceSamples) -> np.ndarray:

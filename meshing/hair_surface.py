@@ -26,12 +26,15 @@ from .geometry import smoothstep
 from .labels import HAIR
 from .marching_cubes import marching_cubes
 
-CELL = 0.0021  # m, lattice of the hair surface: locks are 7 mm wide
+# m, lattice of the hair surface: locks are 7 mm wide; large hair gets the coarser one.
+FINEST_CELL, COARSEST_CELL = 0.0019, 0.0026
+CELL_BUDGET = 30_000  # lattice cells that the outer surface may cut
 BURIED = 0.004  # m, depth of the inner wall under the fitted skin
 EROSION = 0.0009  # m, taken off thin hair only
 THIN, THICK = 0.003, 0.007  # m of hair: all of the erosion .. none
 # Hair this thick is hair whatever the labels inside it say; below, the label decides.
 CERTAIN = (0.006, 0.010)
+FADE = (0.45, 0.95)  # probabilities between which hair comes down to the skin
 LABEL_SCALE = 0.012  # m per unit of probability, a typical width of the labels' transition
 LABEL_SPACING = 0.003  # m between the surface points at which the field is asked for labels
 DISTANCE_STEP = 3  # cells between the points at which the head distance is computed exactly
@@ -39,6 +42,7 @@ MINIMUM_HEIGHT = 0.0017  # m; lower hair is paint on the skin
 SMOOTHING = 3  # rounds; more would wash out the locks
 # Lattice points around a surface vertex that learn its distance.
 SPLAT_STEPS = np.array([s for s in product(range(-2, 3), repeat=3) if np.dot(s, s) <= 4])
+MARGIN = 0.010  # m of lattice around the hair
 RIM = 4  # cells around the lattice
 FAR = 0.02  # m, stands for "far outside" in the lattices
 
@@ -91,14 +95,15 @@ def extract_hair(
     probability = samples.labels[:, label]
     if (probability > 0.5).sum() < 20:
         return None
-    lattice = _Lattice.around(samples.points[probability > 0.2], margin=0.010)
+    lattice = _Lattice.around(samples.points[probability > 0.2])
     sdf = _surface_distance(lattice, vertices, normals)
     distance = _head_distance(lattice, head_distance)
     thickness = distance - sdf
     chance = _label_lattice(lattice, samples.points, probability, sdf, distance)
     chance = np.maximum(chance, _certain(label, thickness))
     erosion = EROSION * (1.0 - smoothstep(thickness, THIN, THICK))
-    phi = np.maximum(sdf + erosion, -(distance + BURIED))
+    fading = (1.0 - smoothstep(chance, *FADE)) * np.maximum(thickness, 0.0)
+    phi = np.maximum(sdf + erosion + fading, -(distance + BURIED))
     phi = np.maximum(phi, (0.5 - chance) * LABEL_SCALE)
     _close_border(phi)
     mesh_vertices, faces = marching_cubes(ndimage.gaussian_filter(phi, 0.4), 0.0)
@@ -118,31 +123,33 @@ def extract_hair(
 
 @dataclass(frozen=True)
 class _Lattice:
-    """Regular points origin + index * CELL."""
+    """Regular points origin + index * cell."""
 
     origin: np.ndarray
+    cell: float
     shape: tuple[int, int, int]
 
     @classmethod
-    def around(cls, points: np.ndarray, margin: float) -> _Lattice:
-        low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    def around(cls, points: np.ndarray) -> _Lattice:
+        """Return a lattice around surface samples (N, 3), one per `LABEL_SPACING` square."""
+        area = len(points) * LABEL_SPACING**2
+        cell = float(np.clip(np.sqrt(area / CELL_BUDGET), FINEST_CELL, COARSEST_CELL))
+        low, high = points.min(axis=0) - MARGIN, points.max(axis=0) + MARGIN
         # A whole number of distance steps, so that coarse and fine lattices share their ends.
-        steps = np.ceil((high - low) / (CELL * DISTANCE_STEP)).astype(int)
-        return cls(low, tuple(steps * DISTANCE_STEP + 1))
+        steps = np.ceil((high - low) / (cell * DISTANCE_STEP)).astype(int)
+        return cls(low, cell, tuple(steps * DISTANCE_STEP + 1))
 
     def positions(self, index: np.ndarray) -> np.ndarray:
-        return self.origin + index * CELL
+        return self.origin + index * self.cell
 
     def axes(self, step: int = 1) -> tuple[np.ndarray, ...]:
         return tuple(
-            self.origin[axis] + np.arange(0, self.shape[axis], step) * CELL for axis in range(3)
+            self.origin[axis] + np.arange(0, self.shape[axis], step) * self.cell
+            for axis in range(3)
         )
 
     def index(self, points: np.ndarray) -> np.ndarray:
-        return np.rint((points - self.origin) / CELL).astype(np.int64)
-
-    def inside(self, index: np.ndarray) -> np.ndarray:
-        return ((index >= 0) & (index < self.shape)).all(axis=1)
+        return np.rint((points - self.origin) / self.cell).astype(np.int64)
 
     @staticmethod
     def interpolate(values: np.ndarray, index: np.ndarray) -> np.ndarray:
@@ -168,8 +175,8 @@ def _surface_distance(lattice: _Lattice, vertices, normals) -> np.ndarray:
     offset = lattice.positions(index - RIM) - vertices
     total, weights = np.zeros(shape.prod()), np.zeros(shape.prod())
     for step in SPLAT_STEPS:
-        reach = offset + step * CELL
-        weight = 1.0 / ((reach**2).sum(axis=1) + (0.3 * CELL) ** 2) ** 2
+        reach = offset + step * lattice.cell
+        weight = 1.0 / ((reach**2).sum(axis=1) + (0.3 * lattice.cell) ** 2) ** 2
         plane = (reach * normals).sum(axis=1)
         target = flat + step @ strides
         total += np.bincount(target, weight * plane, len(total))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter, zoom
 
-from .geometry import smoothstep, vertex_normals
+from .geometry import smoothstep
 from .hair_flow import Flow
 from .texel_map import TexelMap, dilate, rasterize
 
@@ -26,7 +26,15 @@ class StrandLayer:
     height: float  # m, one standard deviation
 
 
-HAIR_LAYERS = (
+@dataclass(frozen=True)
+class HairLook:
+    """How hair of one kind is painted: its strands, and how much of the field's shading stays."""
+
+    layers: tuple[StrandLayer, ...]
+    field_contrast: float
+
+
+SCALP_LAYERS = (
     StrandLayer(width=0.00022, length=0.020, shade=0.09, height=0.00004),
     StrandLayer(width=0.0006, length=0.030, shade=0.13, height=0.00015),
     StrandLayer(width=0.0017, length=0.045, shade=0.13, height=0.00035),
@@ -36,6 +44,8 @@ BEARD_LAYERS = (
     StrandLayer(width=0.0005, length=0.011, shade=0.15, height=0.00014),
     StrandLayer(width=0.0013, length=0.015, shade=0.10, height=0.00025),
 )
+SCALP_LOOK = HairLook(SCALP_LAYERS, field_contrast=0.85)
+BEARD_LOOK = HairLook(BEARD_LAYERS, field_contrast=0.5)
 FIELD_RESOLUTION = 256  # texels across at which the field is asked for its colour
 STRAND_LIFT = 0.05  # sRGB added at full highlight, so that black hair has strands too
 MARGIN = 1.0 / 64.0  # of the image, around the disc
@@ -55,12 +65,13 @@ class HairMesh:
 
 
 def bake_hair(
-    field, mesh: HairMesh, label: int, layers: tuple[StrandLayer, ...], resolution: int
+    field, mesh: HairMesh, label: int, look: HairLook, resolution: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the colour and tangent-space normal images (R, R, 3) uint8, row 0 = top."""
     texels = rasterize(mesh.uvs[mesh.faces], resolution)
     metric = _Metric.of(mesh)
-    base = _field_color(field, mesh, label, resolution)
+    layers = look.layers
+    base = _field_color(field, mesh, label, look.field_contrast, resolution)
     strands = _strands(mesh, metric, texels, layers, resolution)
     height_over_skin = texels.interpolate(mesh.height, mesh.faces)
     base = base.reshape(-1, 3)[texels.texel]
@@ -125,7 +136,7 @@ class _Metric:
         )
 
 
-def _field_color(field, mesh: HairMesh, label: int, resolution: int) -> np.ndarray:
+def _field_color(field, mesh: HairMesh, label: int, contrast: float, resolution: int) -> np.ndarray:
     """The field's hair colour, asked for on a coarse image and enlarged to (R, R, 3)."""
     texels = rasterize(mesh.uvs[mesh.faces], FIELD_RESOLUTION)
     points = texels.interpolate(mesh.vertices, mesh.faces)
@@ -134,7 +145,7 @@ def _field_color(field, mesh: HairMesh, label: int, resolution: int) -> np.ndarr
     amount = smoothstep(sample.labels[:, label], 0.3, 0.9)
     sure = amount > 0.8
     median = np.median(color[sure], axis=0) if sure.sum() > 50 else np.median(color, axis=0)
-    color = median + (color - median) * amount[:, None]
+    color = median + (color - median) * (contrast * amount)[:, None]
     image = texels.filled_image(color)
     return zoom(image, (resolution / FIELD_RESOLUTION,) * 2 + (1,), order=1, grid_mode=True,
                 mode="nearest")  # fmt: skip
@@ -205,6 +216,3 @@ def _normals(metric: _Metric, mesh, texels: TexelMap, relief) -> np.ndarray:
 
 def _to_bytes(image: np.ndarray) -> np.ndarray:
     return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
-
-
-__all__ = ["BEARD_LAYERS", "HAIR_LAYERS", "HairMesh", "StrandLayer", "bake_hair", "vertex_normals"]
