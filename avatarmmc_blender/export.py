@@ -23,8 +23,9 @@ SUFFIXES = (".glb", ".fbx", ".blend")
 def export_head(rig: bpy.types.Object, path: Path) -> None:
     """Write the head of armature `rig` to `path`; the suffix chooses GLB, FBX or .blend.
 
-    The scene, the selection and the mode stay as they are.  `path` is replaced only by a
-    complete file.  Raises AvatarError with a remedy if it cannot be written.
+    The head is written standing at the origin, wherever it stands in the scene; scene, selection
+    and mode stay as they are.  `path` is replaced only by a complete file.  Raises AvatarError
+    with a remedy if it cannot be written.
     """
     path = Path(path).absolute()
     check_file(path, SUFFIXES)
@@ -33,8 +34,9 @@ def export_head(rig: bpy.types.Object, path: Path) -> None:
     try:
         aside = folder / path.name
         # The FBX exporter prints its progress.
-        with _only_this_head(rig) as collection, redirect_stdout(io.StringIO()):
-            write(aside, collection)
+        with _object_mode(), _at_origin(rig), redirect_stdout(io.StringIO()):
+            with _only_this_head(rig) as collection:
+                write(aside, collection)
         if not aside.is_file():
             raise AvatarError(f"Blender wrote no file for {path}: see its console for the reason.")
         os.replace(aside, path)
@@ -47,6 +49,32 @@ def export_head(rig: bpy.types.Object, path: Path) -> None:
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[-1] if lines else type(error).__name__
+
+
+@contextmanager
+def _object_mode() -> Iterator[None]:
+    """Leave the active object's mode, which exporters demand, and come back to it."""
+    active = bpy.context.view_layer.objects.active
+    mode = "OBJECT" if active is None else active.mode
+    if mode != "OBJECT":
+        bpy.ops.object.mode_set(mode="OBJECT")
+    try:
+        yield
+    finally:
+        if mode != "OBJECT":
+            bpy.ops.object.mode_set(mode=mode)
+
+
+@contextmanager
+def _at_origin(rig: bpy.types.Object) -> Iterator[None]:
+    """Stand the head at the origin: where it was put beside others is of no use to the file."""
+    location = rig.location.copy()
+    try:
+        if rig.parent is None:
+            rig.location = (0.0, 0.0, 0.0)
+        yield
+    finally:
+        rig.location = location
 
 
 @contextmanager

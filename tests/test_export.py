@@ -184,6 +184,28 @@ def test_only_the_chosen_head_is_written_and_the_scene_stays(rig, rigged_head, t
     assert bpy.context.scene.collection.children[0]["avatarmmc_seed"] == "42"
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("mode", ["EDIT", "POSE"])
+def test_mode_and_place_stay_and_the_file_is_at_the_origin(rig, tmp_path, suffix, mode):
+    rig.location.x = 1.25
+    active = rig if mode == "POSE" else rig.children[0]
+    bpy.context.view_layer.objects.active = active
+    bpy.ops.object.mode_set(mode=mode)
+    path = tmp_path / f"head{suffix}"
+    export_head(rig, path)
+    assert (active.mode, rig.location.x) == (mode, 1.25)
+    parts = import_file(path)
+    assert np.abs(world_positions(parts["Head"])[:, 0]).max() < 0.12
+
+
+def test_hidden_parts_are_written_too(rig, tmp_path):
+    rig.children[0].hide_set(True)
+    bpy.context.view_layer.layer_collection.children[0].exclude = True
+    export_head(rig, tmp_path / "head.glb")
+    document, _ = read_glb(tmp_path / "head.glb")
+    assert len(document["meshes"]) == 3
+
+
 def test_same_head_gives_the_same_bytes_of_geometry(rig, tmp_path):
     export_head(rig, tmp_path / "a.glb")
     bpy.ops.wm.read_factory_settings(use_empty=True)
