@@ -13,7 +13,7 @@ from .labels import official_labels
 
 BOX_CENTRE = (0.0, 0.075, 0.0)
 BOX_HALF = 0.26
-LATTICE = 33
+LATTICE = 25
 # Trilinear interpolation of a distance errs by less than half a cell's diagonal, metres.
 LATTICE_MARGIN = 0.5 * 3**0.5 * 2 * BOX_HALF / (LATTICE - 1)
 COARSE_STEPS, FINE_STEPS = 64, 64
