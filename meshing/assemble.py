@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from .anchors import AccessoryAnchors
 from .bake import bake_albedo
+from .earrings import build_earrings
 from .eyes import build_eyes
 from .fit import fit_template
 from .geometry import NearestOnMesh
+from .glasses import build_glasses
 from .hair import SkinBinding, make_hair
 from .head_part import build_head_part, normalized_weights
+from .lashes import build_lashes
 from .part_values import PartValues
 from .rigged_head import Material, Part, RiggedHead
 from .teeth import build_teeth
@@ -43,17 +47,26 @@ def assemble_head(
     guide = template.surface(cage)
     albedo = bake_albedo(field, guide, template, texture, callback=report)
     report("rig", 0.0)
-    expressions = transfer_expressions(template, cage)
+    expressions = transfer_expressions(template, fitted.betas)
     head = build_head_part(template, cage, expressions, albedo.image, density)
-    eyes = build_eyes(template, cage, expressions, values.iris, values.iris_radius)
-    teeth = build_teeth(template, cage, expressions)
+    head_distance = NearestOnMesh(guide, template.surface_faces).signed_distance
+    anchors = AccessoryAnchors.of(template, cage)
+    rigged = [
+        head,
+        build_eyes(template, cage, expressions, values.iris, values.iris_radius),
+        build_lashes(template, cage, expressions, values.lash),
+        build_teeth(template, cage, expressions),
+    ]
+    accessories = [
+        build_glasses(values, anchors, head_distance),
+        build_earrings(values, anchors, head_distance),
+    ]
     report("rig", 1.0)
     skin = SkinBinding(head.vertices, head.weights, head.shape_keys)
-    bare_head = NearestOnMesh(guide, template.surface_faces)
-    hair = make_hair(field, surface, bare_head.signed_distance, skin, callback=report)
-    parts = [part for part in (head, eyes, teeth, *hair) if part is not None]
+    hair = make_hair(field, surface, head_distance, skin, callback=report)
+    present = tuple(part for part in (*rigged, *hair, *accessories) if part is not None)
     return RiggedHead(
-        parts=tuple(parts),
+        parts=present,
         joints=template.joint_regressor @ cage,
         raw_surface=_raw_part(surface, head, albedo.skin_color) if raw_surface else None,
     )

@@ -13,7 +13,7 @@ class PartValues:
 
     iris (3,) sRGB; iris_radius: angular radius in radians about the eyeball's centre; glass and
     ear: amounts 0..1 of glasses and earrings, present above one half; glass_shape 0 round..1
-    square.
+    square; lash: fullness of the eyelashes 0..1.
     """
 
     iris: np.ndarray
@@ -21,6 +21,7 @@ class PartValues:
     glass: float = 0.0
     glass_shape: float = 0.5
     ear: float = 0.0
+    lash: float = 0.5
 
     @classmethod
     def of(cls, values: object) -> PartValues:
@@ -31,6 +32,7 @@ class PartValues:
             glass=_number(values.glass),
             glass_shape=_number(values.glass_shape),
             ear=_number(values.ear),
+            lash=_number(getattr(values, "lash", cls.lash)),
         )
 
 

@@ -33,6 +33,9 @@ class Template:
     weights: np.ndarray  # (V, 5) skin weights, rows sum to one
     masks: dict[str, np.ndarray]  # name -> (V,) in [0, 1]
     rims: dict[str, np.ndarray]  # name -> vertex indices along a rim
+    lid_vertices: np.ndarray  # (L,) vertices whose blink depends on the identity
+    lid_expressions: np.ndarray  # (L,) index of the blink that each of them follows
+    lid_correctives: np.ndarray  # (L, 3, S) per unit of blink and of shape
     subdivision: sparse.csr_matrix  # (W, V)
     surface_faces: np.ndarray  # (T, 3) triangles, closed
     surface_canonical: np.ndarray  # (W, 3)
@@ -121,6 +124,10 @@ class Template:
     def surface(self, cage: np.ndarray) -> np.ndarray:
         """Return the guide surface (W, 3) of a cage (V, 3)."""
         return np.asarray(self.subdivision @ cage)
+
+    def masks_on_surface(self, name: str) -> np.ndarray:
+        """Return a region mask on the guide surface (W,)."""
+        return np.asarray(self.subdivision @ self.masks[name])
 
     def expression_index(self, name: str) -> int:
         """Return the index of an expression by its ARKit name."""

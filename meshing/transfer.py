@@ -36,10 +36,19 @@ def local_frames(template: Template, fitted: np.ndarray) -> np.ndarray:
     return flat.reshape(count, 3, 3)
 
 
-def transfer_expressions(template: Template, fitted: np.ndarray) -> np.ndarray:
-    """Return the expression offsets (E, V, 3) of the fitted cage, in metres."""
-    frames = local_frames(template, fitted)
-    return np.einsum("vij,evj->evi", frames, template.expressions, optimize=True)
+def transfer_expressions(template: Template, betas: np.ndarray) -> np.ndarray:
+    """Return the expression offsets (E, V, 3) of the identity `betas` (S,), in metres.
+
+    Blinks are left as the template has them for this identity: it closes each eye exactly.
+    """
+    frames = local_frames(template, template.identity(betas))
+    offsets = np.einsum("vij,evj->evi", frames, template.expressions, optimize=True)
+    correction = template.lid_correctives @ betas
+    for index in np.unique(template.lid_expressions):
+        offsets[index] = template.expressions[index]
+        chosen = template.lid_expressions == index
+        offsets[index, template.lid_vertices[chosen]] += correction[chosen]
+    return offsets
 
 
 def _ring_moments(edges, source, target, count):

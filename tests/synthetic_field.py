@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from avatarmmc_blender.backend.conditions.attributes import apply_attributes
 from avatarmmc_blender.backend.synthetic.head import SyntheticHeads
 from avatarmmc_blender.backend.synthetic.labels import LABELS
+from avatarmmc_blender.backend.synthetic.latent import sample_latents
 from avatarmmc_blender.meshing.field import FieldSample
+from avatarmmc_blender.meshing.geometry import vertex_normals
+from avatarmmc_blender.meshing.surface import Mesh
 
 
 class SyntheticField:
@@ -21,6 +25,23 @@ class SyntheticField:
             expression = torch.zeros(1, 52)
         self.heads = SyntheticHeads(latent, expression, model)
         self.part_values = self.heads.part_values
+
+    @classmethod
+    def of_seed(cls, seed, model, **attributes):
+        """The head of `seed`, drawn a little towards the average, with some attributes set."""
+        return cls(apply_attributes(sample_latents(1, seed, 0.8)[0], attributes, model), model)
+
+    def shrink_wrap(self, rounds=3):
+        """A closed mesh near the field's surface: the guide surface moved along its normals.
+
+        Much faster than marching cubes; holds only for hair that does not hang free.
+        """
+        vertices = self.heads.surface[0].numpy().astype(np.float64)
+        faces = self.heads.model.surface_faces.numpy()
+        normals = vertex_normals(vertices, faces)
+        for _ in range(rounds):
+            vertices = vertices - self.sdf(vertices)[:, None] * normals
+        return Mesh(vertices.astype(np.float32), faces.astype(np.int32))
 
     def sdf(self, points):
         return self._evaluate(points).sdf[0].numpy()
