@@ -145,8 +145,21 @@ class AVATARMMC_PT_expression(HeadPanel, bpy.types.Panel):
         row.operator("avatarmmc.clear_expression", text="", icon="LOOP_BACK")
 
 
+class AVATARMMC_PT_export(HeadPanel, bpy.types.Panel):
+    """The selected head into a file."""
+
+    bl_label = "Export"
+    bl_idname = "AVATARMMC_PT_export"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the panel."""
+        row = self.layout.row(align=True)
+        for text, suffix in (("GLB", ".glb"), ("FBX", ".fbx"), ("Blender", ".blend")):
+            row.operator("avatarmmc.export", text=text).file_format = suffix
+
+
 class AVATARMMC_PT_head(HeadPanel, bpy.types.Panel):
-    """Export and how the selected head was made."""
+    """How the selected head was made."""
 
     bl_label = "Selected Head"
     bl_idname = "AVATARMMC_PT_head"
@@ -155,9 +168,6 @@ class AVATARMMC_PT_head(HeadPanel, bpy.types.Panel):
         """Draw the panel."""
         layout = self.layout
         rig = find_rig(context.object)
-        row = layout.row(align=True)
-        for text, suffix in (("GLB", ".glb"), ("FBX", ".fbx"), ("Blender", ".blend")):
-            row.operator("avatarmmc.export", text=text).file_format = suffix
         column = layout.column(align=True)
         column.label(text=f"{rig.name}, seed {rig.get(PREFIX + 'seed', 'unknown')}")
         column.label(text=f"Made by AvatarMMC {rig[VERSION_KEY]}")
@@ -170,6 +180,7 @@ CLASSES = (
     AVATARMMC_PT_quality,
     AVATARMMC_PT_attributes,
     AVATARMMC_PT_expression,
+    AVATARMMC_PT_export,
     AVATARMMC_PT_head,
 )
 
