@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 try:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import cKDTree as KDTree
 except ImportError:  # Blender builds without scipy
-    cKDTree = None
+    KDTree = None
 
 # Triangles farther than this from their sample get more samples, metres.
 SAMPLE_REACH = 0.0045
@@ -55,8 +55,8 @@ class ClosestPoint:
         self.corners = self.vertices[self.faces]
         self.frames = _triangle_frames(self.corners)
         self.samples, self.sample_face = _samples(self.corners)
-        use_tree = cKDTree is not None and vertices.device.type == "cpu"
-        self.tree = cKDTree(self.samples.numpy()) if use_tree else None
+        use_tree = KDTree is not None and vertices.device.type == "cpu"
+        self.tree = KDTree(self.samples.numpy()) if use_tree else None
         self._pseudonormals: tuple[Tensor, Tensor, Tensor] | None = None
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -70,7 +70,7 @@ class ClosestPoint:
         return torch.where(outside, distance, -distance), face, bary
 
     def _best(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the closest candidate triangle (N,) and the barycentric coordinates (N,3) there."""
+        """Return the closest candidate triangle (N,) and barycentric coordinates (N,3)."""
         candidates = self.sample_face[self._nearest_samples(points)]
         squared, first, second = _point_triangle(points, self.frames[:, candidates].unbind(0))
         winner = squared.argmin(1, keepdim=True)

@@ -38,6 +38,9 @@ class HeadModel:
     uv_faces: Tensor  # (F,4)
     part: Tensor  # (V,) int8, see PART_*
     landmarks: Tensor  # (68,) vertex ids, iBUG order
+    lid_vertices: Tensor  # (L,) vertices whose blink depends on the identity
+    lid_expression: Tensor  # (L,) the blink each of them follows
+    lid_correctives: Tensor  # (L,3,64) per unit of blink and of shape
     subdivision_indices: Tensor  # (2,nnz) rows (surface) and columns (model)
     subdivision_values: Tensor  # (nnz,)
     surface_faces: Tensor  # (S,3)
@@ -80,9 +83,26 @@ class HeadModel:
         return self.v_template + _combine(self.shapedirs, betas)
 
     def expressed(self, betas: Tensor, expression: Tensor) -> Tensor:
-        """Return vertices (B,V,3) of identities (B,64) with ARKit amounts (B,52), bones at rest."""
+        """Return vertices (B,V,3) of identities (B,64) with ARKit amounts (B,52), bones at rest.
+
+        Linear in the expression for each identity; only the blinks depend on the identity, so
+        that lids close whatever the height of the opening.
+        """
         _expect(expression, "expression", self.exprdirs.shape[2])
-        return self.shaped(betas) + _combine(self.exprdirs, expression)
+        vertices = self.shaped(betas) + _combine(self.exprdirs, expression)
+        amount = expression[:, self.lid_expression]
+        correction = _combine(self.lid_correctives, betas) * amount[..., None]
+        return vertices.index_add(1, self.lid_vertices, correction)
+
+    def expression_offsets(self, betas: Tensor) -> Tensor:
+        """Return the offsets (B,52,V,3) of every ARKit shape at amount 1 on identities (B,64)."""
+        _expect(betas, "betas", self.shapedirs.shape[2])
+        offsets = self.exprdirs.permute(2, 0, 1).repeat(len(betas), 1, 1, 1)
+        correction = _combine(self.lid_correctives, betas)
+        for index in self.lid_expression.unique().tolist():
+            chosen = self.lid_expression == index
+            offsets[:, index, self.lid_vertices[chosen]] += correction[:, chosen]
+        return offsets
 
     def joints(self, vertices: Tensor) -> Tensor:
         """Return joint centres (B,5,3) of rest identities (B,V,3)."""

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 
 import numpy as np
 
-from . import regions, skinning
+from . import crowns, regions, skinning
+from .dentition import identity_offsets, jaw_offsets
 from .directions import semantic_directions
 from .eyeballs import Eyeball, build_eyeball
 from .occlusion import ambient_occlusion
+from .pieces import Piece, indexed_uvs, join, rigid_piece
 from .sample import AnnyHead, HeadStatistics, head_statistics, sphere_fit
+from .skin import Skin, build_skin
 from .stylise import stylised
-from .subdivision import guide_surface, subdivide_corners
+from .subdivision import subdivide_corners
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass
-class Skin:
-    """Skin and tongue in model order, stylised; quads index its N vertices."""
-
-    canonical: np.ndarray
-    mean: np.ndarray
-    shapes: np.ndarray
-    expressions: np.ndarray
-    quads: np.ndarray
-    corner_uvs: np.ndarray
-    island: np.ndarray
-    part: np.ndarray
-    weights: np.ndarray
+SKIN, TONGUE, LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH = range(6)
+CHIN_WEIGHT = 0.75  # of the jaw bone; skin of the chin that moves with it alone
+CHIN_BELOW = -0.1
+LOWEST_SOCKET = -0.045
 
 
 def assemble() -> dict[str, np.ndarray]:
@@ -38,116 +30,152 @@ def assemble() -> dict[str, np.ndarray]:
     anny_head = AnnyHead()
     statistics = head_statistics(anny_head)
     logger.info("sampled heads")
-    directions = semantic_directions(anny_head, statistics.mean, statistics.shapes)
-    eyes = _eye_spheres(statistics)
-    mean, shapes, expressions = stylised(
+    spheres = _eye_spheres(statistics)
+    awake = stylised(
         statistics.mean, statistics.shapes, statistics.expressions,
-        statistics.expression_names, eyes,
+        statistics.expression_names, spheres,
     )
-    # see further steps below
-    return _arrays(anny_head, statistics, mean, shapes, expressions, eyes, directions)
+    eyeballs = _eyeballs(statistics, awake, spheres)
+    skin = build_skin(anny_head, statistics, awake, eyeballs)
+    rows, gum = _teeth(skin.piece, statistics.expression_names)
+    whole = join([skin.piece, *_eye_pieces(eyeballs), *rows])
+    arrays = _model_arrays(anny_head, statistics, skin, whole)
+    arrays |= _surface_arrays(skin, [(centre, radius) for _, centre, radius in spheres])
+    gum_mask = np.zeros(len(whole.vertices))
+    gum_mask[-len(gum) :] = gum
+    masks = regions.region_masks(whole.canonical, whole.part)
+    masks |= {"gums": gum_mask, **_hidden_masks(skin, len(whole.vertices))}
+    rims = dict(skin.rims)
+    for name, part in (("left_pupil", LEFT_EYE), ("right_pupil", RIGHT_EYE)):
+        rims[name] = np.flatnonzero(whole.part == part)[:1]
+    directions = semantic_directions(anny_head, statistics.mean, statistics.shapes)
+    for prefix, group in (("masks", masks), ("rims", rims), ("directions", directions)):
+        arrays |= {f"{prefix}/{name}": value for name, value in group.items()}
+    return arrays
 
 
 def _eye_spheres(statistics: HeadStatistics) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """Return vertex ids, centre and radius of anny's left and right eye."""
     spheres = []
-    for component in (2, 3):
+    for component in (LEFT_EYE, RIGHT_EYE):
         ids = np.flatnonzero(statistics.component == component)
         spheres.append((ids, *sphere_fit(statistics.mean[ids])))
     return spheres
 
 
-def _eyeballs(statistics, mean, shapes, expressions, eyes) -> list[Eyeball]:
+def _eyeballs(statistics, awake, spheres) -> list[Eyeball]:
+    mean, shapes, expressions = awake
     balls = []
-    for ids, _, _ in eyes:
+    for ids, _, _ in spheres:
         front = statistics.mean[ids, 1].argmin()
         balls.append(build_eyeball(mean[ids], front, shapes[:, ids], expressions[:, ids]))
     return balls
 
 
-def _arrays(anny_head, statistics, mean, shapes, expressions, eyes, directions):
-    keep = np.flatnonzero(statistics.component <= 1)
-    renumber = np.full(len(statistics.component), -1)
-    renumber[keep] = np.arange(len(keep))
-    kept_faces = statistics.component[statistics.quads[:, 0]] <= 1
-    quads = renumber[statistics.quads[kept_faces]]
-    part = statistics.component[keep].astype(np.int8)
-    balls = _eyeballs(statistics, mean, shapes, expressions, eyes)
-    vertices = np.concatenate([mean[keep], *(ball.vertices for ball in balls)])
-    canonical = np.concatenate([statistics.mean[keep], *(ball.vertices for ball in balls)])
-    shapedirs = np.concatenate([shapes[:, keep], *(ball.shapes for ball in balls)], axis=1)
-    exprdirs = np.concatenate([expressions[:, keep], *(ball.expressions for ball in balls)], axis=1)
-    offsets = np.cumsum([len(keep), *(len(ball.vertices) for ball in balls)])
-    parts = np.concatenate([part, *(np.full(len(b.vertices), 2 + i, np.int8) for i, b in enumerate(balls))])
-    faces = np.concatenate([quads, *(ball.faces + offsets[i] for i, ball in enumerate(balls))])
-    # weights and joints
-    weights = np.zeros((len(vertices), 5))
-    weights[: len(keep)] = skinning.merged_weights(anny_head)[keep]
-    for index in range(2):
-        weights[parts == 2 + index, skinning.LEFT_EYE + index] = 1
-    bones = skinning.bone_positions(anny_head, statistics.mean)
-    candidates = np.flatnonzero(parts == 0)
-    regressor = np.zeros((5, len(vertices)))
-    for joint, position in bones.items():
-        regressor[joint] = skinning.affine_regressor(vertices, candidates, position)
-    for index in range(2):
-        mask = parts == 2 + index
-        regressor[skinning.LEFT_EYE + index, mask] = 1 / mask.sum()
-    names = statistics.expression_names
-    chin = np.flatnonzero((weights[:, skinning.JAW] > 0.75) & (canonical[:, 2] < -0.1) & (parts == 0))
-    jaw_open = exprdirs[names.index("jawOpen")]
-    rotation = skinning.jaw_rotation(vertices[chin], jaw_open[chin])
-    angle = np.degrees(np.arccos((np.trace(rotation) - 1) / 2))
-    logger.info("jawOpen turns the jaw by %.1f degrees, axis %s", angle, rotation[2, 1] - rotation[1, 2])
-    posedirs = skinning.jaw_correctives(vertices, weights, regressor[2] @ vertices, rotation, jaw_open)
-    # surface
-    surface = guide_surface(len(keep), quads)
-    surface_canonical = surface.matrix @ statistics.mean[keep]
-    spheres = [(centre, radius) for _, centre, radius in eyes]
-    ao = ambient_occlusion(surface_canonical, surface.triangles, spheres)
-    # uv (anny's own for now)
-    texture_faces = anny_head.model.face_texture_coordinate_indices.numpy()[kept_faces]
-    texture_points = anny_head.model.texture_coordinates.numpy()
-    corner_uvs = texture_points[texture_faces]
-    low = corner_uvs.min((0, 1))
-    corner_uvs = (corner_uvs - low) / (corner_uvs.max((0, 1)) - low).max()
-    all_corner = np.concatenate([corner_uvs, *(ball.uvs[ball.faces] for ball in balls)])
-    uvs, uv_faces = np.unique(all_corner.reshape(-1, 2).round(6), axis=0, return_inverse=True)
-    uv_faces = uv_faces.reshape(-1, 4)
-    surface_values = subdivide_corners(corner_uvs).reshape(-1, 2)
-    surface_uvs, inverse = np.unique(surface_values.round(6), axis=0, return_inverse=True)
-    inverse = inverse.ravel()
-    surface_uv_faces = np.where(surface.corners >= 0, inverse[surface.corners], -1)
-    # rims
-    outer = _outer_skin(texture_faces, quads)
-    rims = regions.face_rims(statistics.mean[keep], outer)
-    for index, side in enumerate(("left", "right")):
-        rims[f"{side}_pupil"] = np.array([offsets[index]])
-    marks = regions.landmarks(canonical, candidates, rims)
-    masks = regions.region_masks(canonical, parts)
-    coo = surface.matrix.tocoo()
-    result = dict(
-        v_template=vertices, canonical=canonical,
-        shapedirs=shapedirs.transpose(1, 2, 0), exprdirs=exprdirs.transpose(1, 2, 0),
-        posedirs=posedirs, J_regressor=regressor,
-        kintree_table=np.array([skinning.PARENTS, range(5)]), lbs_weights=weights,
-        faces=faces, uvs=uvs, uv_faces=uv_faces, part=parts, landmarks=marks,
-        subdivision_indices=np.stack([coo.row, coo.col]), subdivision_values=coo.data,
-        surface_faces=surface.triangles, surface_canonical=surface_canonical,
-        surface_ao=ao,
-        surface_tongue=surface.matrix @ (part == 1).astype(float),
-        surface_uv_faces=surface_uv_faces, surface_uvs=surface_uvs,
-    )
-    for prefix, group in (("masks", masks), ("rims", rims), ("directions", directions)):
-        result.update({f"{prefix}/{name}": value for name, value in group.items()})
-    return result
+def _eye_pieces(eyeballs: list[Eyeball]) -> list[Piece]:
+    joints = (skinning.LEFT_EYE, skinning.RIGHT_EYE)
+    return [
+        rigid_piece(ball.vertices, ball.shapes, ball.expressions, ball.faces,
+                    ball.uvs[ball.faces], part, joint)
+        for ball, part, joint in zip(eyeballs, (LEFT_EYE, RIGHT_EYE), joints, strict=True)
+    ]
 
 
-def _outer_skin(texture_faces, quads):
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
+def _chin(skin: Piece) -> np.ndarray:
+    jaw = skin.weights[:, skinning.JAW] > CHIN_WEIGHT
+    return np.flatnonzero(jaw & (skin.canonical[:, 2] < CHIN_BELOW) & (skin.part == SKIN))
 
-    count = texture_faces.max() + 1
-    edges = np.concatenate([texture_faces[:, [c, (c + 1) % 4]] for c in range(4)])
-    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    island = connected_components(graph, directed=False)[1][texture_faces[:, 0]]
-    return quads[island == np.bincount(island).argmax()]
+
+def _teeth(skin: Piece, names: tuple[str, ...]) -> tuple[list[Piece], np.ndarray]:
+    """Return the upper and the lower row as pieces, and which of their vertices are gum."""
+    chin = _chin(skin)
+    rows = [crowns.build_row(crowns.UPPER), crowns.build_row(crowns.LOWER)]
+    parts = ((UPPER_TEETH, skinning.NECK), (LOWER_TEETH, skinning.JAW))
+    pieces = []
+    for row, (part, joint) in zip(rows, parts, strict=True):
+        shapes = identity_offsets(row.vertices, skin.vertices, skin.shapes)
+        expressions = np.zeros((len(names), *row.vertices.shape))
+        if part == LOWER_TEETH:
+            expressions = jaw_offsets(
+                row.vertices, skin.vertices[chin], skin.expressions[:, chin], names
+            )
+        pieces.append(
+            rigid_piece(row.vertices, shapes, expressions, row.faces, row.corner_uvs, part, joint)
+        )
+    return pieces, np.concatenate([row.gum for row in rows])
+
+
+def _model_arrays(anny_head, statistics, skin: Skin, whole: Piece) -> dict[str, np.ndarray]:
+    """Return the arrays of the FLAME schema."""
+    regressor = _joint_regressor(anny_head, statistics, whole)
+    jaw_open = whole.expressions[statistics.expression_names.index("jawOpen")]
+    chin = _chin(skin.piece)
+    rotation = skinning.jaw_rotation(whole.vertices[chin], jaw_open[chin])
+    jaw = regressor[skinning.JAW] @ whole.vertices
+    posedirs = skinning.jaw_correctives(whole.vertices, whole.weights, jaw, rotation, jaw_open)
+    uvs, uv_faces = indexed_uvs(whole.corner_uvs)
+    marks = regions.landmarks(whole.canonical, np.flatnonzero(whole.part == SKIN), skin.rims)
+    return {
+        "v_template": whole.vertices,
+        "canonical": whole.canonical,
+        "shapedirs": whole.shapes.transpose(1, 2, 0),
+        "exprdirs": whole.expressions.transpose(1, 2, 0),
+        "posedirs": posedirs,
+        "J_regressor": regressor,
+        "kintree_table": np.array([skinning.PARENTS, range(5)]),
+        "lbs_weights": whole.weights,
+        "faces": whole.faces,
+        "uvs": uvs,
+        "uv_faces": uv_faces,
+        "part": whole.part,
+        "landmarks": marks,
+        "lid_vertices": skin.lids.vertices,
+        "lid_expression": skin.lids.expression,
+        "lid_correctives": skin.lids.offsets,
+    }
+
+
+def _joint_regressor(anny_head, statistics, whole: Piece) -> np.ndarray:
+    """Return the regressor (5,V): affine near each bone, the mean of each eyeball."""
+    regressor = np.zeros((5, len(whole.vertices)))
+    skin = np.flatnonzero(whole.part == SKIN)
+    for joint, position in skinning.bone_positions(anny_head, statistics.mean).items():
+        regressor[joint] = skinning.affine_regressor(whole.vertices, skin, position)
+    for joint, part in ((skinning.LEFT_EYE, LEFT_EYE), (skinning.RIGHT_EYE, RIGHT_EYE)):
+        ball = whole.part == part
+        regressor[joint, ball] = 1 / ball.sum()
+    return regressor
+
+
+def _surface_arrays(skin: Skin, eyes: list[tuple[np.ndarray, float]]) -> dict[str, np.ndarray]:
+    """Return the guide surface: its matrix, triangles, texture corners and attributes."""
+    surface = skin.surface
+    canonical = surface.matrix @ skin.piece.canonical
+    corner_values = subdivide_corners(skin.texture.corner_uvs).reshape(-1, 2)
+    uvs, index = indexed_uvs(corner_values)
+    matrix = surface.matrix.tocoo()
+    tongue = (skin.piece.part == TONGUE).astype(float)
+    return {
+        "subdivision_indices": np.stack([matrix.row, matrix.col]),
+        "subdivision_values": matrix.data,
+        "surface_faces": surface.triangles,
+        "surface_canonical": canonical,
+        "surface_ao": ambient_occlusion(canonical, surface.triangles, eyes),
+        "surface_tongue": surface.matrix @ tongue,
+        "surface_uvs": uvs,
+        "surface_uv_faces": np.where(surface.corners >= 0, index[surface.corners], -1),
+    }
+
+
+def _hidden_masks(skin: Skin, count: int) -> dict[str, np.ndarray]:
+    """Return masks of the mouth bag and the eye sockets, behind lips and lids."""
+    piece, texture = skin.piece, skin.texture
+    outer = piece.faces[texture.island == texture.skin_island]
+    masks = {name: np.zeros(count) for name in ("mouth_bag", "eye_sockets")}
+    for number in np.unique(texture.island):
+        ids = np.setdiff1d(piece.faces[texture.island == number], outer)
+        if len(ids) == 0 or piece.part[ids[0]] != SKIN:
+            continue
+        low = piece.canonical[ids, 2].mean() < LOWEST_SOCKET
+        masks["mouth_bag" if low else "eye_sockets"][ids] = 1
+    return masks

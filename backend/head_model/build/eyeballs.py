@@ -9,7 +9,7 @@ import numpy as np
 from .sample import rigid_transform, sphere_fit
 
 SEGMENTS = 24
-# Degrees from the gaze axis, denser at the iris; symmetric, so that the vertices' mean is the centre.
+# Degrees from the gaze axis, denser at the iris; symmetric: the vertices' mean is the centre.
 RING_ANGLES = (8, 16, 24, 32, 42, 54, 67, 80, 100, 113, 126, 138, 148, 156, 164, 172)
 REST_GAZE_DROP = 0.080  # centres the iris in the lid opening
 MAP_EDGE_ANGLE = 185.0  # degrees at which the azimuthal texture map reaches radius 0.5

@@ -7,34 +7,65 @@ import numpy as np
 from .stylise import smoothstep
 from .subdivision import boundary_loops
 
-# Outline of the face for the 17 jaw landmarks: front azimuth from ear to ear, degrees.
-JAW_AZIMUTHS = np.linspace(-90, 90, 17)
+LONGEST_RIM = 60  # vertices; the other borders are the seam and the neck
+LID_MARGIN_RING = 3  # rings of vertices from the inner border to the front edge of the lid
 
 
-def face_rims(vertices: np.ndarray, face_quads: np.ndarray) -> dict[str, np.ndarray]:
-    """Return upper and lower halves of mouth and eye rims, corner to corner, x rising.
+def face_rims(vertices: np.ndarray, outer_quads: np.ndarray) -> dict[str, np.ndarray]:
+    """Return upper and lower halves of mouth and lid lines, corner to corner, x rising.
 
-    face_quads: quads of the outer skin only; its borders are the rims and the seams.
+    outer_quads: quads of the outer skin; its inner borders lie behind the visible edges. The
+    mouth line is that border, the lid lines are the front edges of the lid margins.
     """
     rims = {}
-    for loop in boundary_loops(face_quads):
+    for loop in boundary_loops(outer_quads):
         centre = vertices[loop].mean(0)
-        if len(loop) > 60 or centre[1] > 0 or centre[2] < -0.1:
+        if len(loop) > LONGEST_RIM or centre[1] > 0 or centre[2] < -0.1:
             continue
         name = "mouth" if centre[2] < -0.05 else "left_eye" if centre[0] > 0 else "right_eye"
-        upper, lower = _halves(vertices, loop)
-        rims[f"{name}_upper"], rims[f"{name}_lower"] = upper, lower
+        if name != "mouth":
+            rims[f"{name}_inner"] = loop
+            loop = _ring(outer_quads, loop, LID_MARGIN_RING)
+        rims[f"{name}_upper"], rims[f"{name}_lower"] = _halves(vertices, loop)
     return rims
 
 
+def inside_rings(outer_quads: np.ndarray, loop: np.ndarray, rings: int) -> np.ndarray:
+    """Return the ids of a border loop and of the next rings of vertices around it."""
+    inside = loop
+    for _ in range(rings):
+        touching = np.isin(outer_quads, inside)
+        neighbours = [
+            outer_quads[touching[:, corner]][:, [(corner + 1) % 4, corner - 1]].ravel()
+            for corner in range(4)
+        ]
+        inside = np.unique(np.concatenate([inside, *neighbours]))
+    return inside
+
+
+def _ring(outer_quads: np.ndarray, loop: np.ndarray, number: int) -> np.ndarray:
+    """Return the n-th closed ring of vertices around a border loop, in order."""
+    covered = inside_rings(outer_quads, loop, number - 1)
+    uncovered = outer_quads[~np.isin(outer_quads, covered).any(1)]
+    ring = np.setdiff1d(inside_rings(outer_quads, loop, number), covered)
+    for border in boundary_loops(uncovered):
+        if np.array_equal(np.sort(border), ring):
+            return border
+    raise ValueError(f"rims: ring {number} around a border of {len(loop)} vertices is not a loop")
+
+
 def _halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the upper and the lower half of a loop, each with rising x."""
     across = vertices[loop, 0]
     first, second = sorted((int(across.argmin()), int(across.argmax())))
     one = loop[first : second + 1]
     other = np.r_[loop[second:], loop[: first + 1]]
-    halves = [half if vertices[half[0], 0] < vertices[half[-1], 0] else half[::-1]
-              for half in (one, other)]
-    return tuple(sorted(halves, key=lambda half: -vertices[half, 2].mean()))
+    rising = [
+        half if vertices[half[0], 0] < vertices[half[-1], 0] else half[::-1]
+        for half in (one, other)
+    ]
+    upper, lower = sorted(rising, key=lambda half: -vertices[half, 2].mean())
+    return upper, lower
 
 
 def landmarks(vertices: np.ndarray, skin: np.ndarray, rims: dict) -> np.ndarray:
@@ -118,9 +149,9 @@ def region_masks(canonical: np.ndarray, part: np.ndarray) -> dict[str, np.ndarra
     skin = part == 0
     front = smoothstep(-y, -0.03, -0.01)
     masks = {
-        "lips": _bump(((side / 0.033) ** 2 + ((z + 0.084) / 0.0165) ** 2)) * (y < -0.006),
-        "brows": _bump((((side - 0.035) / 0.032) ** 2 + ((z - 0.0235) / 0.0105) ** 2)) * front,
-        "eyes": _bump((((side - 0.0365) / 0.026) ** 2 + ((z - 0.0) / 0.0175) ** 2)) * front,
+        "lips": _bump((side / 0.033) ** 2 + ((z + 0.084) / 0.0165) ** 2) * (y < -0.006),
+        "brows": _bump(((side - 0.035) / 0.032) ** 2 + ((z - 0.0235) / 0.0105) ** 2) * front,
+        "eyes": _bump(((side - 0.0365) / 0.026) ** 2 + (z / 0.0175) ** 2) * front,
         "ears": _ear(canonical),
         "scalp": _scalp(canonical),
         "neck": smoothstep(_jaw_line(y) - z, -0.004, 0.004),
