@@ -15,7 +15,6 @@ from .guide import Guide, find_guide, guide_from_barycentric
 from .planes import CUBE_CENTRE, CUBE_HALF, planes_on_lattice
 
 _CHUNK = 1 << 15
-_PROBE = 40  # lattice points an axis when looking for hanging hair
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class GeneratedField:
             )
             self.surface = generator.model.subdivide(self.vertices)[0]
             self.state = ExpressionState.from_weights(expression)
-            self.has_volume = self._probe_volume()
+            self.has_volume = bool(generator.has_hanging_hair(self.values))
         centre = np.array(CUBE_CENTRE)
         self.bounds = np.stack([centre - CUBE_HALF, centre + CUBE_HALF])
         self._lattice: tuple | None = None
@@ -143,14 +142,6 @@ class GeneratedField:
     @staticmethod
     def _as_sample(columns: np.ndarray) -> FieldSample:
         return FieldSample(columns[:, 0], columns[:, 1:4], columns[:, 7:], columns[:, 4:7])
-
-    def _probe_volume(self) -> bool:
-        """Whether any hanging hair comes near the head: if not, its branch need not be read."""
-        line = torch.linspace(-1, 1, _PROBE, device=self.ws.device)
-        lattice = torch.stack(torch.meshgrid(line, line, line, indexing="ij"), -1).reshape(1, -1, 3)
-        q = lattice * CUBE_HALF + lattice.new_tensor(CUBE_CENTRE)
-        volume, _ = self.generator.volume_branch(self.ws, self.planes, self.values, q)
-        return bool(volume.min() < 0.25 * VOLUME_RANGE)
 
     def _prepare_lattice(self, axes: tuple[Tensor, Tensor, Tensor]) -> None:
         key = tuple((len(axis), float(axis[0]), float(axis[-1])) for axis in axes)

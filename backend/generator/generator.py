@@ -83,10 +83,17 @@ class Generator(nn.Module):
         )
         surface_in = 3 * (c.canonical_channels + c.static_channels) + len(DETAIL_NAMES) + 5
         self.surface = PointDecoder(
-            surface_in + _NUM_EXPRESSION, c.surface_width, _SURFACE_OUT, c.hidden_layers, c.w_dim
+            surface_in + _NUM_EXPRESSION,
+            c.surface_width,
+            _SURFACE_OUT,
+            c.hidden_layers,
+            c.w_dim,
+            demodulate=False,
         )
         volume_in = 3 * c.observation_channels + 3 + NUM_VOLUME_FEATURES
-        self.volume = PointDecoder(volume_in, c.volume_width, 2, c.hidden_layers, c.w_dim)
+        self.volume = PointDecoder(
+            volume_in, c.volume_width, 2, c.hidden_layers, c.w_dim, demodulate=True
+        )
         self.num_ws = self.backbone.num_ws + self.surface.num_ws + self.volume.num_ws + 1
         self.first_stage = Mapping(VECTOR_DIM + SHAPE_DIM, c.w_dim, self.num_ws)
         self.readout = Readout(c.w_dim, SHAPE_DIM, VECTOR_DIM)
@@ -122,6 +129,11 @@ class Generator(nn.Module):
         own = [from_vector(values.values, name) for name in _PALETTE_FIELDS]
         fixed = self.fixed_palette.expand(len(own[0]), -1, -1)
         return torch.cat([torch.stack(own, 1), fixed], 1)
+
+    def has_hanging_hair(self, values: HeadValues) -> Tensor:
+        """Whether each head has a bob, long hair, tail or bun: (B,) bool."""
+        amounts = [from_vector(values.values, name) for name in ("long", "tail", "bun")]
+        return torch.stack(amounts).amax(0) > 0.05
 
     def part_values(self, values: HeadValues) -> PartValues:
         """What eyes, glasses and earrings need, read off the latent."""
@@ -204,12 +216,14 @@ class Generator(nn.Module):
         values: HeadValues,
     ) -> FieldOutput:
         """Join both branches at distance D (B, N) from the mesh into one field."""
+        hanging = self.has_hanging_hair(values)[:, None]
+        volume = torch.where(hanging, volume, VOLUME_RANGE)
         skin = distance - surface.offset
         sdf = smooth_min(skin, volume, _BLEND)
         amount = smoothstep(skin - volume, -0.0065, -0.0015)
         hair = from_vector(values.values, "hair")
-        hanging = hair[:, None, :] * shade[..., None]
-        color = surface.color + amount[..., None] * (hanging - surface.color)
+        strands = hair[:, None, :] * shade[..., None]
+        color = surface.color + amount[..., None] * (strands - surface.color)
         logits = surface.logits + 0.0
         logits[..., HAIR] = logits[..., HAIR] + 20.0 * amount
         return FieldOutput(sdf, color, logits)

@@ -35,7 +35,7 @@ LOSS_WEIGHTS = {
     "color": 10.0,
     "label": 0.25,
     "volume": 0.5,
-    "shade": 0.5,
+    "shade": 2.0,
     "betas": 2.0,
     "values": 2.0,
 }
@@ -97,7 +97,7 @@ class Trainer:
             group["lr"] = rate * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
-        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 2.0)
+        torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
         self.optimizer.step()
         self.step += 1
         if self.step % 4 == 0:

@@ -4,17 +4,20 @@ import torch
 from torch import Tensor
 
 from ..synthetic.latent import APPEARANCE_INDEX, LATENT_LIMIT, STYLE_DIRECTIONS, STYLE_SLICE
+from ..synthetic.styles import STYLE_NAMES
 
 # share of heads for which a feature that is rare among Gaussian latents is switched on
 _BOOSTS = {"freckles": 0.25, "full": 0.15, "age": 0.15, "lipstick": 0.15, "beard_len": 0.15}
-_STYLE_SHARE = 0.6
+_STYLE_SHARE = 0.7
+HANGING_STYLES = ("bob", "long", "long wavy", "ponytail", "bun")
 
 
 def sample_training_latents(count: int, rng: torch.Generator) -> Tensor:
     """Latents (count, D): Gaussian, with hair styles drawn evenly and rare features boosted."""
     z = torch.randn(count, max(APPEARANCE_INDEX.values()) + 1, generator=rng)
     even = torch.rand(count, generator=rng) < _STYLE_SHARE
-    style = torch.randint(len(STYLE_DIRECTIONS), (count,), generator=rng)
+    share = torch.tensor([2.0 if name in HANGING_STYLES else 1.0 for name in STYLE_NAMES])
+    style = torch.multinomial(share, count, True, generator=rng)
     jitter = 0.35 * torch.randn(count, STYLE_DIRECTIONS.shape[1], generator=rng)
     z[even, STYLE_SLICE] = (2.4 * STYLE_DIRECTIONS[style] + jitter)[even]
     for name, share in _BOOSTS.items():

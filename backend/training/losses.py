@@ -54,15 +54,19 @@ def surface_losses(
 def volume_losses(
     sdf: Tensor, shade: Tensor, true_sdf: Tensor, true_shade: Tensor
 ) -> dict[str, Tensor]:
-    """Losses of the volume branch (B, M): distance near the surface in mm, shade on it."""
+    """Losses of the volume branch (B, M): distance near the surface in mm, shade on it.
+
+    Heads without hanging hair take no part: the read-out tells that they have none.
+    """
     limit = 0.6 * VOLUME_RANGE
+    hanging = (true_sdf.amin(1, keepdim=True) < limit).to(sdf.dtype).expand_as(sdf)
     target = true_sdf.clamp(-limit, limit)
-    near = torch.exp(-true_sdf.abs() / 0.008)
+    near = torch.exp(-true_sdf.abs() / 0.008) * hanging
     # beyond the range only the side matters
     error = torch.where(true_sdf > limit, F.relu(target - sdf), (sdf - target).abs())
-    distance = ((0.15 + near) * error / MILLIMETRE).mean()
+    error = (0.10 * hanging + near) * error / MILLIMETRE
     return {
-        "volume": distance,
+        "volume": error.sum() / (hanging.sum() + 1.0),
         "shade": ((shade - true_shade).abs() * near).sum() / (near.sum() + 1.0),
     }
 

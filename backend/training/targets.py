@@ -15,7 +15,7 @@ from .surface_atlas import SurfaceAtlas
 
 # box (m) that holds all hanging hair, and how many candidates are drawn for a kept point
 _HAIR_BOX = ((-0.17, -0.07, -0.225), (0.17, 0.31, 0.235))
-_CANDIDATES = 3
+_CANDIDATES = 8
 _FAR = 10.0
 
 
