@@ -10,7 +10,9 @@ class AvatarError(Exception):
     def from_error(cls, error: Exception) -> AvatarError:
         """Return the message of a library's error as a sentence."""
         text = str(error).strip() or type(error).__name__
-        return cls(text[0].upper() + text[1:] + ("" if text.endswith(".") else "."))
+        if text.split()[0].isalpha():  # a word, not the name of a file
+            text = text[0].upper() + text[1:]
+        return cls(text + ("" if text.endswith(".") else "."))
 
 
 class Cancelled(AvatarError):  # noqa: N818  what happened, not a fault
