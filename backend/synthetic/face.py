@@ -211,10 +211,10 @@ def _furrows(
 def _lids(
     face: FaceCoordinates, params: HeadParams, state: ExpressionState
 ) -> tuple[Tensor, Tensor]:
-    """Upper-lid crease 0..1, and the wedge that stands for the upper lashes (metres).
+    """Upper-lid crease 0..1, and what the lid margins add (metres): lashes and the seal of a blink.
 
-    The wedge flattens as the eye closes: the lids then meet along it, and what stands out there
-    would cut into the other lid as a comb.
+    The wedge that stands for the upper lashes flattens as the eye closes: the lids then meet
+    along it, and what stands out there would cut into the other lid as a comb.
     """
     u, above = face.lid_u, face.above_upper_lid
     open_lid = 1 - state.blink(face.x)
@@ -223,7 +223,9 @@ def _lids(
     wedge = gauss(above - 0.0006, 0.0010) * smoothstep(u, -1.05, -0.2)
     wedge = wedge * fall(u, 0.95, 1.15) * (0.45 + 0.55 * smoothstep(u, -0.4, 1.0))
     wedge = wedge * face.front * _column(params.lash) * (0.06 + 0.94 * open_lid**1.5)
-    return crease, 0.0015 * wedge
+    margins = torch.maximum(gauss(above, 0.0013), gauss(face.above_lower_lid, 0.0013))
+    seal = margins * fall(open_lid, 0.0, 0.25) * fall(u.abs(), 1.15, 1.5) * (face.y < -0.004)
+    return crease, 0.0015 * wedge + 0.0007 * seal
 
 
 def _lip_relief(
@@ -234,8 +236,11 @@ def _lip_relief(
     body = 0.0010 * gauss(height + 0.008, 0.0055) * lower_lip * (1 - r * r)
     body = body + 0.0006 * upper_lip * gauss(height - 0.006, 0.004)
     seal = gauss(height, 0.0014) * fall(face.mouth_depth, 0.0015, 0.0035)
-    seal = seal * smoothstep(0.031 - face.side, 0, 0.004) * (face.y < -0.006)
-    return body + 0.0008 * state.lip_seal * seal
+    seal = 0.0008 * seal * smoothstep(0.036 - face.side, 0, 0.004) * (face.y < -0.006)
+    # Behind the lip line shut lips may cross; what lies there is filled, never beyond their front.
+    filling = (face.mouth_depth - 0.0005).clamp(0, 0.003) * fall(face.mouth_depth, 0.006, 0.012)
+    filling = filling * gauss(height, 0.006) * smoothstep(0.040 - face.side, 0, 0.004)
+    return body + state.lip_seal * (seal + filling)
 
 
 def _column(values: Tensor) -> Tensor:

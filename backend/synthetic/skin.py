@@ -88,7 +88,7 @@ def skin_color(paint: Paint) -> tuple[Tensor, Tensor]:
 
 def mouth_cover(face: FaceCoordinates, ambient_occlusion: Tensor) -> Tensor:
     """Cover 0..1 (B, N) of the inner mouth: behind the lips, and hidden when they are shut."""
-    behind = smoothstep(face.mouth_depth, 0.0015, 0.0050)
+    behind = smoothstep(face.mouth_depth, 0.0, 0.0040)
     hidden = fall(ambient_occlusion, 0.15, 0.42)
     near = (face.side < 0.043) & (face.z < -0.050) & (face.z > -0.128) & (face.y < 0.10)
     return behind * hidden * near
