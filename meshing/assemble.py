@@ -51,10 +51,11 @@ def assemble_head(
     head = build_head_part(template, cage, expressions, albedo.image, density)
     head_distance = NearestOnMesh(guide, template.surface_faces).signed_distance
     anchors = AccessoryAnchors.of(template, cage)
+    eyes = build_eyes(template, cage, expressions, values.iris, values.iris_radius)
     rigged = [
         head,
-        build_eyes(template, cage, expressions, values.iris, values.iris_radius),
-        build_lashes(template, cage, expressions, values.lash),
+        eyes,
+        build_lashes(head, eyes, values.lash),
         build_teeth(template, cage, expressions),
     ]
     accessories = [

@@ -23,9 +23,7 @@ def build_head_part(
     density "cage": quads of the model's own topology, vertices on the guide surface; "high": the
     quads of the guide surface, four times as many. Raises ValueError for any other density.
     """
-    if density not in DENSITIES:
-        raise ValueError(f"expected density to be one of {DENSITIES}, got {density!r}")
-    rows, faces, uvs = _cage_mesh(template) if density == "cage" else _guide_mesh(template)
+    rows, faces, uvs = head_mesh(template, density)
     matrix = template.subdivision[rows]
     moved = matrix @ np.moveaxis(expressions, 0, 1).reshape(len(cage), -1)
     keys = np.moveaxis(moved.reshape(len(rows), -1, 3), 1, 0).astype(np.float32)
@@ -39,6 +37,15 @@ def build_head_part(
         weights=normalized_weights(np.asarray(matrix @ template.weights)),
         shape_keys=dict(zip(template.expression_names, keys, strict=True)),
     )
+
+
+def head_mesh(template: Template, density: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return guide-surface rows (N,), quads (F, 4) and corner UVs (F, 4, 2) of a density."""
+    if density == "cage":
+        return _cage_mesh(template)
+    if density == "high":
+        return _guide_mesh(template)
+    raise ValueError(f"expected density to be one of {DENSITIES}, got {density!r}")
 
 
 def normalized_weights(weights: np.ndarray) -> np.ndarray:

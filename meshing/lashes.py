@@ -1,27 +1,22 @@
 """Eyelashes: curved, tapered ribbons rooted on the lid margins, following every lid key.
 
-Roots are places on the average head, found once per template; a lash is rebuilt in the frame of
-its lid (along the margin, up the lid, outwards) for the rest pose and for each expression.
+Roots are where the visible opening of the eye ends in a front view; a lash is rebuilt in the frame
+of its lid (along the margin, away from the eyeball) for the rest pose and each expression.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
-from .geometry import fit_sphere, normalize
+from .geometry import as_triangles, fit_sphere, normalize
 from .head_part import normalized_weights
 from .rigged_head import Material, Part
-from .template import PART_LEFT_EYE, PART_RIGHT_EYE, Template
 from .texel_map import rasterize
 
 VIEW_HALF, VIEW_PIXELS = 0.028, 512  # m, size of the front view of an eye
-PLATE_PIXELS = 27  # 3 mm, from the margin to the point that tells the lid's slope
-CLOSING_DROP = 0.009  # m the margin moves down until the eye is shut
-CLOSING_TURN = 1.0  # radians a lid margin rolls meanwhile
 SMOOTH_ROOTS = 3.0  # roots over which the lid's frame is averaged
 SECTIONS = 4  # points along a lash, the last one is the tip
 SMALLEST_KEY = 1e-4  # m, expressions that move the lashes less get no key
@@ -44,55 +39,57 @@ class LashRow:
 
 UPPER_ROW = LashRow(
     upper=True, count=46, span=(-0.84, 0.985), length=(0.0042, 0.0076), width=0.00045,
-    start=(0.90, 0.30), end=(0.30, 1.00), fan=0.55,
+    start=(1.00, -0.25), end=(0.50, 0.90), fan=0.35,
 )  # fmt: skip
 LOWER_ROW = LashRow(
     upper=False, count=26, span=(-0.45, 0.93), length=(0.0016, 0.0030), width=0.00026,
-    start=(0.95, 0.10), end=(0.75, -0.65), fan=0.50,
+    start=(1.00, 0.10), end=(0.75, -0.60), fan=0.30,
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Roots:
-    """Surface places of one row on both eyes: margin points and lid-plate points above them."""
+    """Places of one row on the margins of both eyes, left eye first."""
 
     row: LashRow
-    margin: tuple[np.ndarray, np.ndarray]  # vertices (N, 3), bary (N, 3)
-    plate: tuple[np.ndarray, np.ndarray]
+    vertices: np.ndarray  # (N, 3) of the triangle
+    bary: np.ndarray  # (N, 3)
     coordinate: np.ndarray  # (N,) along the opening, -1 inner .. 1 outer corner
     side: np.ndarray  # (N,) +1 left eye, -1 right eye
     scale: float = 1.0  # of lengths and widths
 
 
-_CACHE: WeakKeyDictionary = WeakKeyDictionary()
+def build_lashes(head: Part, eyes: Part, fullness: float = 0.5) -> Part:
+    """Return the part "Lashes" growing on the lid margins of the part `head` (metres).
 
-
-def build_lashes(
-    template: Template, cage: np.ndarray, expressions: np.ndarray, fullness: float = 0.5
-) -> Part:
-    """Return the part "Lashes" of a fitted cage (V, 3) with offsets (E, V, 3), metres.
-
-    fullness 0..1 goes from short, thin lashes to long, strong ones.
+    `eyes` are both eyeballs, left first; fullness 0..1 goes from short, thin lashes to long,
+    strong ones.
     """
     scale = 0.55 + 0.60 * float(np.clip(fullness, 0.0, 1.0))
-    rows = tuple(replace(roots, scale=scale) for roots in _roots_of(template))
-    used = [places[0].ravel() for row in rows for places in (row.margin, row.plate)]
-    lids = np.unique(np.concatenate(used))
-    local = np.searchsorted(lids, np.arange(len(template.surface_canonical)))
-    matrix = template.subdivision[lids]
-    rest = matrix @ cage
-    vertices = np.concatenate([_grow(row, rest, local) for row in rows])
+    balls = [fit_sphere(ball.astype(np.float64)) for ball in np.split(eyes.vertices, 2)]
+    triangles = as_triangles(head.faces)
+    views = [
+        _front_view(head.vertices.astype(np.float64), triangles, centre, radius, side)
+        for (centre, radius), side in zip(balls, (1.0, -1.0), strict=True)
+    ]
+    rows = [
+        replace(_find_roots(views, row, seed), scale=scale)
+        for seed, row in enumerate((UPPER_ROW, LOWER_ROW))
+    ]
+    lids = np.unique(np.concatenate([row.vertices for row in rows]))
+    centres = np.stack([centre for centre, _ in balls])
+    local = np.searchsorted(lids, np.arange(len(head.vertices)))
+    rest = head.vertices[lids].astype(np.float64)
+    vertices = np.concatenate([_grow(row, centres, rest, local) for row in rows])
     keys = {}
-    for name, offsets in zip(template.expression_names, expressions, strict=True):
-        moved = matrix @ offsets
+    for name, offsets in head.shape_keys.items():
+        moved = offsets[lids]
         if np.abs(moved).max() < SMALLEST_KEY:
             continue
-        posed = np.concatenate([_grow(row, rest + moved, local, rest) for row in rows])
+        posed = np.concatenate([_grow(row, centres, rest + moved, local) for row in rows])
         keys[name] = (posed - vertices).astype(np.float32)
     faces = _ribbon_faces(sum(len(row.coordinate) for row in rows))
-    weights = np.concatenate(
-        [_at(template.surface_weights, row.margin) for row in rows]
-    ).repeat(2 * SECTIONS - 1, axis=0)
+    weights = np.concatenate([_at(head.weights, (row.vertices, row.bary)) for row in rows])
     return Part(
         name="Lashes",
         vertices=vertices.astype(np.float32),
@@ -100,23 +97,14 @@ def build_lashes(
         uvs=None,
         material_index=np.zeros(len(faces), np.int32),
         materials=(MATERIAL,),
-        weights=normalized_weights(weights),
+        weights=normalized_weights(weights.repeat(2 * SECTIONS - 1, axis=0)),
         shape_keys=keys,
     )
 
 
-def _roots_of(template: Template) -> tuple[_Roots, ...]:
-    if template not in _CACHE:
-        views = [_front_view(template, part) for part in (PART_LEFT_EYE, PART_RIGHT_EYE)]
-        _CACHE[template] = tuple(
-            _find_roots(views, row, seed) for seed, row in enumerate((UPPER_ROW, LOWER_ROW))
-        )
-    return _CACHE[template]
-
-
 @dataclass(frozen=True)
 class _FrontView:
-    """What is seen of one eye of the average head from the front, pixel by pixel."""
+    """What is seen of one eye from the front, pixel by pixel."""
 
     side: float  # +1 left eye, -1 right eye
     open: np.ndarray  # (P, P) the eyeball is in front; row 0 = top, columns towards +x
@@ -124,11 +112,9 @@ class _FrontView:
     bary: np.ndarray  # (P, P, 3)
 
 
-def _front_view(template: Template, part: int) -> _FrontView:
-    surface = template.surface_rest
-    centre, radius = fit_sphere(template.rest[template.part == part])
-    outer = template.surface_region == template.REGION_SKIN
-    triangles = template.surface_faces[outer]
+def _front_view(
+    surface: np.ndarray, triangles: np.ndarray, centre: np.ndarray, radius: float, side: float
+) -> _FrontView:
     middle = surface[triangles].mean(axis=1)
     near = np.abs(middle - centre)[:, [0, 2]].max(axis=1) < 1.2 * VIEW_HALF
     triangles = triangles[near & (middle[:, 1] < centre[1] + radius)]
@@ -148,7 +134,7 @@ def _front_view(template: Template, part: int) -> _FrontView:
     eye_depth = np.where(height > 0.0, centre[1] - np.sqrt(height), np.inf)
     shape = (VIEW_PIXELS, VIEW_PIXELS)
     return _FrontView(
-        side=1.0 if part == PART_LEFT_EYE else -1.0,
+        side=side,
         open=eye_depth < depth.reshape(shape),
         vertices=vertices.reshape(*shape, 3),
         bary=bary.reshape(*shape, 3),
@@ -159,20 +145,19 @@ def _find_roots(views: list[_FrontView], row: LashRow, seed: int) -> _Roots:
     rng = np.random.default_rng(seed)
     share = (np.arange(row.count) + rng.uniform(-0.25, 0.25, row.count)) / (row.count - 1)
     u = row.span[0] + (row.span[1] - row.span[0]) * np.clip(share, 0.0, 1.0)
-    margin, plate = [], []
+    vertices, bary = [], []
     for view in views:
         columns = np.flatnonzero(view.open.any(axis=0))
         first, last = columns[0], columns[-1]
         wanted = 0.5 * (first + last) + 0.5 * (last - first) * u * view.side
         column = np.clip(np.round(wanted), first, last).astype(int)
         edge = _edge_rows(view.open[:, column], row.upper)
-        away = PLATE_PIXELS if row.upper else -PLATE_PIXELS
-        for places, pixel in ((margin, edge), (plate, edge - away)):
-            places.append((view.vertices[pixel, column], view.bary[pixel, column]))
+        vertices.append(view.vertices[edge, column])
+        bary.append(view.bary[edge, column])
     return _Roots(
         row=row,
-        margin=tuple(np.concatenate(part) for part in zip(*margin, strict=True)),
-        plate=tuple(np.concatenate(part) for part in zip(*plate, strict=True)),
+        vertices=np.concatenate(vertices),
+        bary=np.concatenate(bary),
         coordinate=np.tile(u, 2),
         side=np.repeat([view.side for view in views], row.count),
     )
@@ -191,26 +176,19 @@ def _at(values: np.ndarray, places) -> np.ndarray:
 
 
 def _grow(
-    roots: _Roots, surface: np.ndarray, local: np.ndarray, rest: np.ndarray | None = None
+    roots: _Roots, centres: np.ndarray, surface: np.ndarray, local: np.ndarray
 ) -> np.ndarray:
     """Return the ribbon vertices (N * (2 * SECTIONS - 1), 3) on a posed lid surface.
 
-    `rest` is the unposed surface: lashes turn down as the margin drops from there.
+    Lashes stand off the eyeball: outwards is away from its centre (2, 3; left, right), so they
+    turn down as the lid closes.
     """
     row = roots.row
-    root = _at(surface, (local[roots.margin[0]], roots.margin[1]))
-    plate = _at(surface, (local[roots.plate[0]], roots.plate[1]))
+    root = _at(surface, (local[roots.vertices], roots.bary))
     along = _along_margin(root)
-    upward = normalize(_smooth(plate - root)) * (1.0 if row.upper else -1.0)
-    upward = normalize(upward - along * (upward * along).sum(axis=1, keepdims=True))
-    outward = np.cross(along, upward) * roots.side[:, None]
-    if rest is not None:
-        drop = (_at(rest, (local[roots.margin[0]], roots.margin[1])) - root)[:, 2]
-        turn = CLOSING_TURN * np.clip(_smooth(drop[:, None]) / CLOSING_DROP, 0.0, 1.0)
-        outward, upward = (
-            outward * np.cos(turn) - upward * np.sin(turn),
-            upward * np.cos(turn) + outward * np.sin(turn),
-        )
+    outward = _smooth(root - np.where(roots.side[:, None] > 0, centres[0], centres[1]))
+    outward = normalize(outward - along * (outward * along).sum(axis=1, keepdims=True))
+    upward = np.cross(outward, along) * roots.side[:, None]
     rng = np.random.default_rng(7 if row.upper else 8)
     count = len(root) // 2
     share = (roots.coordinate - row.span[0]) / (row.span[1] - row.span[0])

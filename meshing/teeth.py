@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from .geometry import fit_rotation
 from .head_part import normalized_weights
-from .rigged_head import Material, Part
-from .template import PART_LOWER_TEETH, PART_UPPER_TEETH, Template
+from .rigged_head import JOINT_NAMES, Material, Part
+from .template import PART_LOWER_TEETH, PART_SKIN, PART_UPPER_TEETH, Template
 
-SMALLEST_KEY = 1e-5  # m, expressions that move the teeth less get no key
+SMALLEST_KEY = 1e-5  # m, expressions that move the average teeth less get no key
+JAW = JOINT_NAMES.index("jaw")
+CHIN_WEIGHT = 0.75  # skin that hangs on the jaw this much is chin
+CHIN_HEIGHT = -0.10  # m
 TEETH = Material("Teeth", (0.90, 0.87, 0.80), roughness=0.22, specular=0.5, coat=0.4)
 GUMS = Material("Gums", (0.60, 0.30, 0.29), roughness=0.35, specular=0.5, coat=0.3)
 
@@ -23,11 +27,7 @@ def build_teeth(template: Template, cage: np.ndarray, expressions: np.ndarray) -
         return None
     face_ids = np.flatnonzero(chosen[template.faces[:, 0]])
     position = np.cumsum(chosen) - 1
-    keys = {
-        name: offsets[chosen].astype(np.float32)
-        for name, offsets in zip(template.expression_names, expressions, strict=True)
-        if np.abs(offsets[chosen]).max() > SMALLEST_KEY
-    }
+    keys = _jaw_keys(template, cage, expressions, chosen)
     faces = template.faces[face_ids]
     is_gum = template.masks["gums"][faces].mean(axis=1) > 0.5 if "gums" in template.masks else 0
     return Part(
@@ -40,3 +40,22 @@ def build_teeth(template: Template, cage: np.ndarray, expressions: np.ndarray) -
         weights=normalized_weights(template.weights[chosen]),
         shape_keys=keys,
     )
+
+
+def _jaw_keys(template: Template, cage, expressions, chosen) -> dict[str, np.ndarray]:
+    """Move the lower row rigidly with the chin of this head (Kabsch), the upper not at all."""
+    lower = template.part == PART_LOWER_TEETH
+    chin = (template.part == PART_SKIN) & (template.weights[:, JAW] > CHIN_WEIGHT)
+    chin &= template.rest[:, 2] < CHIN_HEIGHT
+    centre = cage[chin].mean(axis=0)
+    keys = {}
+    for index, name in enumerate(template.expression_names):
+        if np.abs(template.expressions[index][chosen]).max() < SMALLEST_KEY:
+            continue
+        moved = cage[chin] + expressions[index][chin]
+        moved_centre = moved.mean(axis=0)
+        rotation = fit_rotation(cage[chin] - centre, moved - moved_centre)
+        offsets = np.zeros((len(cage), 3), np.float32)
+        offsets[lower] = (cage[lower] - centre) @ rotation.T + moved_centre - cage[lower]
+        keys[name] = offsets[chosen]
+    return keys
