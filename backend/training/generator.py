@@ -24,6 +24,7 @@ from ..head_model.model import load_bundled
 from ..synthetic.latent import SHAPE_DIM, derive
 from .latents import sample_training_latents
 from .losses import label_weights, readout_losses, surface_losses, volume_losses
+from .readout import solve_readout
 from .surface_atlas import SurfaceAtlas, build_atlas
 from .targets import Targets, make_targets
 
@@ -189,6 +190,9 @@ def export(trainer: Trainer, path: Path) -> None:
     """Write the averaged weights as they ship."""
     generator = Generator(trainer.model, trainer.generator.config)
     generator.load_state_dict(trainer.average)
+    generator = generator.to(trainer.device).eval()
+    error = solve_readout(generator)
+    log.info("read-out: betas within %.4f", error)
     save_generator(generator, path)
 
 
