@@ -114,7 +114,9 @@ def _model_arrays(anny_head, statistics, skin: Skin, whole: Piece) -> dict[str, 
     jaw = regressor[skinning.JAW] @ whole.vertices
     posedirs = skinning.jaw_correctives(whole.vertices, whole.weights, jaw, rotation, jaw_open)
     uvs, uv_faces = indexed_uvs(whole.corner_uvs)
-    marks = regions.landmarks(whole.canonical, np.flatnonzero(whole.part == SKIN), skin.rims)
+    visible = np.zeros(len(whole.vertices), bool)
+    visible[whole.faces[: len(skin.texture.island)][skin.texture.island == 0]] = True
+    marks = regions.landmarks(whole.canonical, visible, skin.rims)
     return {
         "v_template": whole.vertices,
         "canonical": whole.canonical,

@@ -11,7 +11,7 @@ from .sample import rigid_transform, sphere_fit
 SEGMENTS = 24
 # Degrees from the gaze axis, denser at the iris; symmetric: the vertices' mean is the centre.
 RING_ANGLES = (8, 16, 24, 32, 42, 54, 67, 80, 100, 113, 126, 138, 148, 156, 164, 172)
-REST_GAZE_DROP = 0.080  # centres the iris in the lid opening
+REST_GAZE_DROP = 0.146  # the upper lid covers 2 mm of the iris, the lower touches it
 MAP_EDGE_ANGLE = 185.0  # degrees at which the azimuthal texture map reaches radius 0.5
 
 

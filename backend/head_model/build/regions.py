@@ -71,26 +71,31 @@ def _halves(vertices: np.ndarray, loop: np.ndarray) -> tuple[np.ndarray, np.ndar
 def landmarks(vertices: np.ndarray, skin: np.ndarray, rims: dict) -> np.ndarray:
     """Return 68 skin vertex ids in iBUG order (right jaw first, as an observer reads them).
 
-    vertices (V,3) of the canonical average head; skin: ids allowed.
+    vertices (V,3) of the canonical average head; skin (V,) tells which ids are allowed.
     """
+    allowed = np.flatnonzero(skin & (vertices[:, 1] < 0.11) & (_ear(vertices) < 0.2))
     points = np.concatenate(
-        [_jaw_points(vertices, skin), _brow_points(), _nose_points(),
-         _eye_points(vertices, rims), _mouth_points(vertices, rims)]
+        [
+            _jaw_points(vertices, allowed),
+            _brow_points(),
+            _nose_points(),
+            _eye_points(vertices, rims),
+            _mouth_points(vertices, rims),
+        ]
     )
-    front = skin[vertices[skin, 1] < 0.11]
-    return np.array([front[np.linalg.norm(vertices[front] - p, axis=1).argmin()] for p in points])
+    distance = np.linalg.norm(points[:, None] - vertices[allowed][None], axis=2)
+    return allowed[distance.argmin(1)]
 
 
 def _jaw_points(vertices: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """Return the outline: the farthest skin point in 17 directions of the slanted jaw plane."""
     heights = np.array([-0.01, -0.03, -0.05, -0.07, -0.09, -0.106, -0.120, -0.131, -0.136])
-    depths = np.array([0.072, 0.068, 0.062, 0.056, 0.046, 0.032, 0.014, -0.004, -0.012])
+    depths = np.array([0.050, 0.051, 0.055, 0.055, 0.046, 0.032, 0.014, -0.004, -0.012])
     points = []
     for height, depth in zip(heights, depths, strict=True):
-        near = skin[(np.abs(vertices[skin, 2] - height) < 0.008)
-                    & (np.abs(vertices[skin, 1] - depth) < 0.010)]
-        side = np.abs(vertices[near, 0]).max() if len(near) else 0.0
-        points.append([side, depth, height])
+        level = np.abs(vertices[skin, 2] - height) < 0.010
+        near = skin[level & (np.abs(vertices[skin, 1] - depth) < 0.012)]
+        points.append([np.abs(vertices[near, 0]).max(), depth, height])
     left = np.array(points)
     left[-1, 0] = 0
     right = left * [-1, 1, 1]
