@@ -70,7 +70,7 @@ def test_barycentric_coordinates_give_the_closest_point(surface):
 def test_brute_force_equals_the_tree(surface, monkeypatch):
     points = near_points(surface, 3_000, 0.004)
     with_tree = closest.closest_point(*surface, points)
-    monkeypatch.setattr(closest, "cKDTree", None)
+    monkeypatch.setattr(closest, "KDTree", None)
     without = closest.closest_point(*surface, points)
     assert np.abs(with_tree[0] - without[0]).max() < 1e-6
 
