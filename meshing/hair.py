@@ -13,8 +13,8 @@ from .decimate import decimate
 from .geometry import vertex_normals
 from .hair_flow import hair_flow
 from .hair_surface import HairSurface, SurfaceSamples, extract_hair, sample_surface
-from .hair_texture import BEARD_LOOK, SCALP_LOOK, HairMesh, bake_hair
-from .hair_uv import outermost_last, polar_uvs
+from .hair_texture import BEARD_LOOK, CURLY_LOOK, SCALP_LOOK, HairMesh, bake_hair
+from .hair_uv import facing, outermost_last, polar_uvs
 from .rigged_head import JOINT_NAMES, Material, Part
 
 HEAD_JOINT = JOINT_NAMES.index("neck")
@@ -98,10 +98,12 @@ def _finish(
         vertices,
         faces,
         polar_uvs(vertices, faces, centre, axis),
+        facing(vertices, vertex_normals(vertices, faces), centre),
         hair.height[near],
         hair_flow(vertices, faces, samples, label),
     )
-    look = SCALP_LOOK if scalp else BEARD_LOOK
+    curly = np.median(mesh.flow.curl) > 0.5
+    look = (CURLY_LOOK if curly else SCALP_LOOK) if scalp else BEARD_LOOK
     resolution = settings.hair_texture if scalp else settings.beard_texture
     image, normal_image = bake_hair(field, mesh, label, look, resolution)
     color = tuple(float(channel) for channel in np.median(image.reshape(-1, 3), axis=0) / 255.0)

@@ -34,8 +34,8 @@ TENSOR_NEIGHBOURS = 48  # about 12 mm
 SLOPE_NEIGHBOURS = 8  # for the change of brightness: a fine lock must not average out
 SHADE_HEIGHT = 0.003  # m of relief that a change of brightness by a factor e is worth
 FALL_CONFIDENCE = 0.015  # squared change of normals that the falling direction is worth
-# Squared change without direction: straight .. curly, of the whole head of hair and of one place.
-CURLY_HEAD, CURLY_PLACE = (0.014, 0.024), (0.006, 0.018)
+# Share of the change without direction: straight .. curly, of all the hair and of one place.
+CURLY_HEAD, CURLY_PLACE = (0.40, 0.58), (0.30, 0.60)
 STRAIGHTENING = 6  # rounds of averaging the flow of straight hair with its neighbours
 CURL_WAVELENGTH = 0.011  # m
 
@@ -62,8 +62,7 @@ def hair_flow(vertices: np.ndarray, faces: np.ndarray, samples: SurfaceSamples, 
     along = np.einsum("vkc,vc->vk", change, fall)
     across = np.einsum("vkc,vc->vk", change, side)
     a, b, c = (along**2).mean(1), (along * across).mean(1), (across**2).mean(1)
-    spread = np.hypot(a - c, 2.0 * b)
-    isotropic = np.maximum(a + c - spread, 0.0)
+    isotropic = 1.0 - np.hypot(a - c, 2.0 * b) / np.maximum(a + c, 1e-9)
     curl = smoothstep(np.median(isotropic), *CURLY_HEAD) * smoothstep(isotropic, *CURLY_PLACE)
     # Minor axis of [[a, b], [b, c + FALL_CONFIDENCE]] in the basis (fall, side).
     angle = 0.5 * np.arctan2(-2.0 * b, c + FALL_CONFIDENCE - a)

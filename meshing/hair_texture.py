@@ -13,7 +13,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, zoom
 
 from .geometry import smoothstep
 from .hair_flow import Flow
-from .texel_map import TexelMap, dilate, rasterize
+from .texel_map import TexelMap, rasterize
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,14 @@ class HairLook:
 
 
 SCALP_LAYERS = (
-    StrandLayer(width=0.00022, length=0.020, shade=0.09, height=0.00004),
-    StrandLayer(width=0.0006, length=0.030, shade=0.13, height=0.00015),
-    StrandLayer(width=0.0017, length=0.045, shade=0.13, height=0.00035),
+    StrandLayer(width=0.00022, length=0.020, shade=0.08, height=0.00004),
+    StrandLayer(width=0.0006, length=0.030, shade=0.11, height=0.00015),
+    StrandLayer(width=0.0017, length=0.045, shade=0.11, height=0.00035),
+)
+CURLY_LAYERS = (
+    StrandLayer(width=0.0003, length=0.006, shade=0.08, height=0.00008),
+    StrandLayer(width=0.0009, length=0.009, shade=0.13, height=0.00035),
+    StrandLayer(width=0.0022, length=0.012, shade=0.15, height=0.00085),
 )
 BEARD_LAYERS = (
     StrandLayer(width=0.00022, length=0.007, shade=0.12, height=0.00005),
@@ -45,10 +50,12 @@ BEARD_LAYERS = (
     StrandLayer(width=0.0013, length=0.015, shade=0.10, height=0.00025),
 )
 SCALP_LOOK = HairLook(SCALP_LAYERS, field_contrast=0.85)
+CURLY_LOOK = HairLook(CURLY_LAYERS, field_contrast=0.85)
 BEARD_LOOK = HairLook(BEARD_LAYERS, field_contrast=0.5)
 FIELD_RESOLUTION = 256  # texels across at which the field is asked for its colour
 STRAND_LIFT = 0.05  # sRGB added at full highlight, so that black hair has strands too
 MARGIN = 1.0 / 64.0  # of the image, around the disc
+EDGE_ON = (0.08, 0.40)  # cosines: strands fade where the map squeezes the surface
 ROOT_SHADE = 0.80
 ROOT_HEIGHT = (0.001, 0.012)  # m above the skin over which roots turn into lengths
 
@@ -60,6 +67,7 @@ class HairMesh:
     vertices: np.ndarray  # (V, 3)
     faces: np.ndarray  # (F, 3), outermost last
     uvs: np.ndarray  # (V, 2)
+    facing: np.ndarray  # (V,) cosine between the map's ray and the surface normal, 0..1
     height: np.ndarray  # (V,) m above the bare skin
     flow: Flow
 
@@ -70,23 +78,19 @@ def bake_hair(
     """Return the colour and tangent-space normal images (R, R, 3) uint8, row 0 = top."""
     texels = rasterize(mesh.uvs[mesh.faces], resolution)
     metric = _Metric.of(mesh)
-    layers = look.layers
+    strands = _strands(mesh, metric, texels, look.layers, resolution)
+    seen = smoothstep(texels.interpolate(mesh.facing, mesh.faces), *EDGE_ON)
+    shade = seen * sum(layer.shade * s for layer, s in zip(look.layers, strands, strict=True))
+    relief = seen * sum(layer.height * s for layer, s in zip(look.layers, strands, strict=True))
     base = _field_color(field, mesh, label, look.field_contrast, resolution)
-    strands = _strands(mesh, metric, texels, layers, resolution)
     height_over_skin = texels.interpolate(mesh.height, mesh.faces)
-    base = base.reshape(-1, 3)[texels.texel]
-    color = _shade(base, strands, layers, height_over_skin)
-    relief = sum(layer.height * strand for layer, strand in zip(layers, strands, strict=True))
-    normal = _normals(metric, mesh, texels, relief)
-    return _to_bytes(_framed(texels, color)), _to_bytes(0.5 + 0.5 * normal)
-
-
-def _framed(texels: TexelMap, color: np.ndarray) -> np.ndarray:
-    """Continue the colours over a margin and fill the rest with their median."""
+    color = _shade(base.reshape(-1, 3)[texels.texel], shade, height_over_skin)
     away, nearest = distance_transform_edt(~texels.covered, return_indices=True)
     image = texels.image(color)[tuple(nearest)]
-    image[away > MARGIN * texels.resolution] = np.median(color, axis=0)
-    return image
+    image[away > MARGIN * resolution] = np.median(color, axis=0)
+    relief_image = texels.image(relief[:, None])[tuple(nearest)][..., 0]
+    normal = _normals(metric, mesh, texels, relief_image)
+    return _to_bytes(image), _to_bytes(0.5 + 0.5 * normal)
 
 
 @dataclass(frozen=True)
@@ -185,19 +189,18 @@ def _convolve_along(noise, along, texels: TexelMap, length, texel_size) -> np.nd
     return values
 
 
-def _shade(base, strands, layers, height_over_skin) -> np.ndarray:
-    shade = sum(layer.shade * strand for layer, strand in zip(layers, strands, strict=True))
+def _shade(base, shade, height_over_skin) -> np.ndarray:
+    """Return colours (N, 3): `base` with relative strand brightness `shade` and darker roots."""
     root = ROOT_SHADE + (1.0 - ROOT_SHADE) * smoothstep(height_over_skin, *ROOT_HEIGHT)
     color = base * (np.maximum(1.0 + shade, 0.25) * root)[:, None]
     lift = STRAND_LIFT * np.clip(shade * 2.5, 0.0, 1.0)
     return np.clip(color + lift[:, None] * (0.4 + base), 0.0, 1.0)
 
 
-def _normals(metric: _Metric, mesh, texels: TexelMap, relief) -> np.ndarray:
-    """Tangent-space normals (R, R, 3) of a relief (N,) in metres over the covered texels."""
+def _normals(metric: _Metric, mesh, texels: TexelMap, relief: np.ndarray) -> np.ndarray:
+    """Tangent-space normals (R, R, 3) of a relief image (R, R) in metres."""
     resolution = texels.resolution
-    image = dilate(texels.image(relief[:, None]), texels.covered)[..., 0]
-    down, right = np.gradient(image)
+    down, right = np.gradient(relief)
     h_u = right.ravel()[texels.texel] * resolution
     h_v = -down.ravel()[texels.texel] * resolution
     uu, uv, vv = texels.interpolate(metric.tensor, mesh.faces).T

@@ -36,6 +36,11 @@ def outermost_last(vertices: np.ndarray, faces: np.ndarray, centre: np.ndarray) 
     return np.argsort(np.linalg.norm(vertices[faces].mean(axis=1) - centre, axis=1))
 
 
+def facing(vertices: np.ndarray, normals: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return |cosine| (V,) between normals and rays from `centre`: 0 where the map folds."""
+    return np.abs((normalize(vertices - centre) * normals).sum(axis=1))
+
+
 def _ring_radius(vertices, faces, alpha):
     corners = vertices[faces]
     area = np.linalg.norm(
