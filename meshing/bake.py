@@ -153,7 +153,8 @@ def harmonic_fill(faces: np.ndarray, values: np.ndarray, known: np.ndarray) -> n
     result = np.array(values, np.float64)
     if len(free):
         system = laplacian[free][:, free] + 1e-9 * sparse.eye(len(free))
-        result[free] = spsolve(system.tocsc(), -(laplacian[free][:, fixed] @ values[fixed]))
+        pull = -(laplacian[free][:, fixed] @ values[fixed])
+        result[free] = spsolve(system.tocsc(), pull).reshape(pull.shape)
     return result
 
 

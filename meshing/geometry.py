@@ -35,8 +35,11 @@ def as_triangles(faces: np.ndarray) -> np.ndarray:
 
 def unique_edges(faces: np.ndarray) -> np.ndarray:
     """Return the undirected edges (E, 2) of polygons `faces` (F, k), each once."""
-    ends = np.stack([faces, np.roll(faces, -1, axis=1)], axis=-1).reshape(-1, 2)
-    return np.unique(np.sort(ends, axis=1), axis=0)
+    first, second = faces.ravel().astype(np.int64), np.roll(faces, -1, axis=1).ravel()
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    count = int(high.max()) + 1
+    keys = np.unique(low * count + high)  # one number per edge sorts faster than rows
+    return np.column_stack(np.divmod(keys, count))
 
 
 def adjacency(edges: np.ndarray, vertex_count: int, lengths: np.ndarray | None = None):

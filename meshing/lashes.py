@@ -38,7 +38,7 @@ class LashRow:
 
 
 UPPER_ROW = LashRow(
-    upper=True, count=46, span=(-0.84, 0.985), length=(0.0042, 0.0076), width=0.00045,
+    upper=True, count=46, span=(-0.74, 0.985), length=(0.0042, 0.0076), width=0.00045,
     start=(1.00, -0.25), end=(0.50, 0.90), fan=0.35,
 )  # fmt: skip
 LOWER_ROW = LashRow(

@@ -66,7 +66,7 @@ def test_bare_skin_keeps_the_colour_of_the_field(model, template):
     positions = texels.interpolate(surface, template.surface_faces)[cheek]
     baked = albedo.image.reshape(-1, 3)[texels.texel[cheek]] / 255.0
     assert cheek.sum() > 100
-    assert np.abs(baked - field.sample(positions).color).max() < 0.02
+    assert np.percentile(np.abs(baked - field.sample(positions).color), 99) < 0.01
 
 
 def test_hanging_hair_leaves_no_colour_on_face_and_neck(model, template):
@@ -74,7 +74,7 @@ def test_hanging_hair_leaves_no_colour_on_face_and_neck(model, template):
     albedo = bake_albedo(field, field.heads.surface[0].numpy(), template, RESOLUTION)
     texels = texel_map(template, template.surface_uvs, RESOLUTION)
     canonical = texels.interpolate(template.surface_canonical, template.surface_faces)
-    below = (canonical[:, 2] < -0.09) & (canonical[:, 2] > -0.13)
+    below = (np.abs(canonical[:, 2] + 0.11) < 0.02) & (canonical[:, 1] < 0.10)
     below &= template.surface_region[texels.triangle] == template.REGION_SKIN
     colors = albedo.image.reshape(-1, 3)[texels.texel[below]] / 255.0
     brightness = colors.mean(axis=1) / albedo.skin_color.mean()
