@@ -6,6 +6,7 @@ torch is imported when the first head is asked for, never when Blender starts.
 from __future__ import annotations
 
 import gc
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ class LoadedModel:
 
 def import_torch():
     """Return torch; raise AvatarError if this Python has none."""
+    # Threads of OpenMP otherwise spin while they wait, which on a busy computer takes the time of
+    # the very threads that they wait for: several times slower heads.  Read when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch
     except ImportError as error:
