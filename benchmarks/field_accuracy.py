@@ -19,6 +19,7 @@ from avatarmmc_blender.backend.generator.field import GeneratedField
 from avatarmmc_blender.backend.generator.generator import Generator
 from avatarmmc_blender.backend.generator.weights import load_bundled
 from avatarmmc_blender.backend.head_model.arkit import EXPRESSIONS
+from avatarmmc_blender.backend.synthetic.hair_volume import hair_volume
 from avatarmmc_blender.backend.synthetic.head import Samples, SyntheticHeads
 from avatarmmc_blender.backend.synthetic.labels import LABELS
 from avatarmmc_blender.backend.synthetic.latent import sample_latents
@@ -55,21 +56,22 @@ def surface_points(heads: SyntheticHeads, count: int, rng: torch.Generator) -> T
     bary = torch.distributions.Dirichlet(torch.ones(3)).sample((count,))
     points = (corners[face] * bary[..., None]).sum(1)
     low, high = torch.tensor(_HANGING_BOX)
-    hanging = low + (high - low) * torch.rand(count, 3, generator=rng)
-    near = heads.evaluate(hanging[None], parts=False).volume[0].abs() < 0.01
+    hanging = low + (high - low) * torch.rand(8 * count, 3, generator=rng)
+    near = hair_volume(hanging[None], heads.params, heads.measures)[0][0].abs() < 0.01
     points = torch.cat([points, hanging[near][: count // 3]])
     return project(heads, points)
 
 
-def project(heads: SyntheticHeads, points: Tensor, steps: int = 4) -> Tensor:
+def project(heads: SyntheticHeads, points: Tensor, steps: int = 3) -> Tensor:
     """Newton steps to the true zero level set; points that do not arrive are dropped."""
     h = 2e-4
-    offsets = h * torch.cat([torch.eye(3), -torch.eye(3)])
+    # differences at the corners of a tetrahedron give the gradient from four values
+    corners = torch.tensor([[1.0, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
     for _ in range(steps):
-        around = (points[:, None] + offsets).reshape(1, -1, 3)
-        values = heads.evaluate(around, parts=False).sdf[0].reshape(-1, 2, 3)
-        gradient = (values[:, 0] - values[:, 1]) / (2 * h)
-        sdf = values.mean((1, 2))
+        around = (points[:, None] + h * corners).reshape(1, -1, 3)
+        values = heads.evaluate(around, parts=False).sdf[0].reshape(-1, 4)
+        gradient = values @ corners / (4 * h)
+        sdf = values.mean(1)
         step = sdf[:, None] * gradient / gradient.square().sum(1, keepdim=True).clamp_min(0.2)
         points = points - step.clamp(-0.02, 0.02)
     done = heads.evaluate(points[None], parts=False).sdf[0].abs() < 5e-5
@@ -92,7 +94,7 @@ def errors_of_head(
     return np.abs(found.sdf) * TO_QUOTED_MM, color, label, found.labels.argmax(1), face
 
 
-def measure(generator: Generator, heads: int = 100, count: int = 3000) -> Accuracy:
+def measure(generator: Generator, heads: int = 100, count: int = 1000) -> Accuracy:
     """Measure the field on `heads` held-out heads."""
     rng = torch.Generator().manual_seed(HELD_OUT_SEED)
     torch.manual_seed(HELD_OUT_SEED)

@@ -14,6 +14,7 @@ from avatarmmc_blender.backend.generator.weights import (
     load_generator,
 )
 from avatarmmc_blender.backend.head_model.arkit import EXPRESSIONS
+from avatarmmc_blender.backend.head_model.closest import ClosestPoint
 from avatarmmc_blender.backend.synthetic.latent import (
     APPEARANCE_INDEX,
     SHAPE_DIM,
@@ -110,18 +111,16 @@ def test_jaw_moves_the_field(generator):
     expression = torch.zeros(1, len(EXPRESSIONS))
     expression[0, EXPRESSIONS.index("jawOpen")] = 1.0
     rest, opened = GeneratedField(generator, ws), GeneratedField(generator, ws, expression)
-    chin = rest.surface[rest.surface[:, 2].argmin()].numpy()
-    lowest = [field.surface[:, 1].argmin() for field in (rest, opened)]
-    assert rest.surface.shape == opened.surface.shape and len(lowest) == 2
     moved = (opened.surface - rest.surface).norm(dim=1)
-    assert moved.max() > 0.02 and np.isfinite(chin).all()
+    crown = rest.surface[:, 2] > 0.09
+    assert moved.max() > 0.02 and moved[crown].max() < 0.001
 
 
 def test_gradients_reach_the_style_rows(generator):
     ws = generator.mapping(sample_latents(1, 3)).clone().requires_grad_(True)
     field = GeneratedField(generator, ws.detach())
     points = torch.from_numpy(points_about(field, 300, 0.003))
-    guide = find_guide(generator.model, field.surface, points)
+    guide = find_guide(generator.model, field.closest, points)
     planes, values = generator.synthesis(ws), generator.readout(ws)
     surface = generator.surface_branch(ws, planes, values, guide, field.state)
     surface.color.mean().backward()
@@ -140,20 +139,20 @@ def test_guide_search_finds_what_barycentric_points_say(generator):
     normal = torch.nn.functional.normalize(normal, dim=-1)
     points = corners.mean(1) + 5e-4 * normal
     known = guide_from_barycentric(model, face[None], bary[None], torch.full((1, 400), 5e-4))
-    found = find_guide(model, surface, points)
+    found = find_guide(model, ClosestPoint(surface, model.surface_faces), points)
     assert (found.canonical - known.canonical).norm(dim=-1).median() < 1e-4
     assert (found.distance - known.distance).abs().median() < 1e-5
 
 
 def test_cancel_by_tick(generator):
-    class Cancelled(Exception):
+    class CancelError(Exception):
         pass
 
     def tick():
-        raise Cancelled
+        raise CancelError
 
     field = GeneratedField(generator, generator.mapping(sample_latents(1, 1)), tick=tick)
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelError):
         field.sdf(np.zeros((10, 3), np.float32))
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..head_model.arkit import EXPRESSIONS
+from ..head_model.closest import ClosestPoint
 from ..parts.values import PartValues
 from ..synthetic.face import ExpressionState
 from .generator import VOLUME_RANGE, FieldOutput, Generator
@@ -55,6 +56,7 @@ class GeneratedField:
                 self.values.betas, expression, pose
             )
             self.surface = generator.model.subdivide(self.vertices)[0]
+            self.closest = ClosestPoint(self.surface, generator.model.surface_faces)
             self.state = ExpressionState.from_weights(expression)
             self.has_volume = bool(generator.has_hanging_hair(self.values))
         centre = np.array(CUBE_CENTRE)
@@ -72,7 +74,10 @@ class GeneratedField:
         return self._as_sample(self._chunked(points, lambda q: self._columns(*self._field(q))))
 
     def sample_guide(self, triangle: np.ndarray, bary: np.ndarray) -> FieldSample:
-        """The same at points of the guide mesh itself: triangle (N,), bary (N, 3); no search."""
+        """The skin at points of the guide mesh itself: triangle (N,), bary (N, 3).
+
+        No search is needed, and hanging hair is left out: what it hides is skin.
+        """
         rows = np.concatenate([triangle[:, None].astype(np.float64), bary], 1)
 
         def read(part: Tensor) -> Tensor:
@@ -82,7 +87,7 @@ class GeneratedField:
             )
             corners = self.surface[self.generator.model.surface_faces[face[0]]]
             q = (corners * weights[0][..., None]).sum(1)
-            return self._columns(self._at_guide(q, guide), guide)
+            return self._columns(self._at_guide(q, guide, hanging=False), guide)
 
         return self._as_sample(self._chunked(rows, read, torch.float64))
 
@@ -118,13 +123,15 @@ class GeneratedField:
     # -- inside --------------------------------------------------------------------------------
 
     def _field(self, q: Tensor, features: Tensor | None = None) -> tuple[FieldOutput, Guide]:
-        guide = find_guide(self.generator.model, self.surface, q)
+        guide = find_guide(self.generator.model, self.closest, q)
         return self._at_guide(q, guide, features), guide
 
-    def _at_guide(self, q: Tensor, guide: Guide, features: Tensor | None = None) -> FieldOutput:
+    def _at_guide(
+        self, q: Tensor, guide: Guide, features: Tensor | None = None, hanging: bool = True
+    ) -> FieldOutput:
         g = self.generator
         surface = g.surface_branch(self.ws, self.planes, self.values, guide, self.state)
-        if not self.has_volume:
+        if not (hanging and self.has_volume):
             volume = torch.full_like(guide.distance, VOLUME_RANGE)
             shade = torch.zeros_like(volume)
         elif features is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..head_model.closest import closest_point
+from ..head_model.closest import ClosestPoint
 from ..head_model.model import HeadModel
 from ..synthetic.face import ExpressionState
 
@@ -45,9 +45,9 @@ def guide_from_barycentric(model: HeadModel, face: Tensor, bary: Tensor, distanc
     )
 
 
-def find_guide(model: HeadModel, surface: Tensor, points: Tensor) -> Guide:
-    """Guide of free points (N, 3) about one posed surface (W, 3); batch of one in the result."""
-    distance, face, bary = closest_point(surface, model.surface_faces, points)
+def find_guide(model: HeadModel, surface: ClosestPoint, points: Tensor) -> Guide:
+    """Guide of free points (N, 3) about one posed guide surface; batch of one in the result."""
+    distance, face, bary = surface(points)
     return guide_from_barycentric(
         model, face[None], bary[None].to(points.dtype), distance[None].to(points.dtype)
     )

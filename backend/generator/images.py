@@ -75,7 +75,7 @@ def _render_head(
     jitter = torch.full((1, len(hit), samples, 1), 0.0, device=ws.device)
     depths = stratified_depths(at - BAND, at + BAND, jitter)
     points = (origin[:, :, None] + depths * direction[:, :, None]).reshape(-1, 3)
-    guide = find_guide(generator.model, field.surface, points)
+    guide = find_guide(generator.model, field.closest, points)
     planes, values = generator.synthesis(ws), generator.readout(ws)
     state = ExpressionState.from_weights(expression)
     surface = generator.surface_branch(ws, planes, values, guide, state)
