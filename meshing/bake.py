@@ -45,7 +45,7 @@ class _Texels:
     hair: np.ndarray  # (N,) probability
     eyes: np.ndarray  # (N,) probability
     brow: np.ndarray  # (N,) probability
-    thickness: np.ndarray  # (N,) m of hair above the skin
+    shell: np.ndarray  # (N,) 0..1 under a shell of scalp hair
 
 
 def bake_albedo(
@@ -59,23 +59,28 @@ def bake_albedo(
     report("bake", 0.0)
     texels = texel_map(template, template.surface_uvs, resolution)
     region = template.surface_region[texels.triangle]
-    baked = np.flatnonzero(region == template.REGION_SKIN)
-    colors = _query(field, surface, template, texels, baked, report)
     skin = _visible_skin(field, surface, template)
+    is_skin = region == template.REGION_SKIN
+    buried = is_skin & skin.buried[texels.triangle]
+    baked = np.flatnonzero(is_skin & ~buried)
+    report("bake", 0.05)
+    colors = _query(field, surface, template, texels, baked, report)
     report("bake", 0.9)
     canonical = texels.interpolate(template.surface_canonical, template.surface_faces)
     underneath = texels.interpolate(skin.color, template.surface_faces)
     hanging = texels.interpolate(skin.hanging, template.surface_faces)
-    hair_color = _hair_color(colors)
-    cleaned = _clean(colors, canonical[baked], underneath[baked], hanging[baked], hair_color)
     result = np.empty((len(texels.texel), 3))
-    result[baked] = cleaned
+    result[baked] = _clean(
+        colors, canonical[baked], underneath[baked], hanging[baked], skin.hair_color
+    )
+    if buried.any():
+        result[buried] = skin.hair_color * SHELL_SHADE
     result[region == template.REGION_MOUTH] = MOUTH_COLOR
     result[region == template.REGION_TONGUE] = TONGUE_COLOR
     result[region == template.REGION_SOCKET] = skin.median * SOCKET_TINT
     image = texels.filled_image(np.clip(result, 0.0, 1.0))
     report("bake", 1.0)
-    return Albedo((image * 255.0 + 0.5).astype(np.uint8), skin.median, hair_color)
+    return Albedo((image * 255.0 + 0.5).astype(np.uint8), skin.median, skin.hair_color)
 
 
 def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels:
@@ -95,7 +100,7 @@ def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels
                 hair=sample.labels[:, labels.HAIR],
                 eyes=sample.labels[:, labels.EYES].sum(axis=1),
                 brow=sample.labels[:, labels.BROWS].sum(axis=1),
-                thickness=-np.asarray(sample.sdf),
+                shell=_shell(sample, sample.canonical),
             )
         )
         report("bake", 0.05 + 0.8 * min(start + CHUNK, len(baked)) / len(baked))
@@ -104,7 +109,7 @@ def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels
     )
 
 
-_TEXEL_FIELDS = ("color", "hair", "eyes", "brow", "thickness")
+_TEXEL_FIELDS = ("color", "hair", "eyes", "brow", "shell")
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,8 @@ class _Skin:
     color: np.ndarray  # (W, 3) skin colour, inpainted where something hides it
     hanging: np.ndarray  # (W,) 0..1, hair over skin where none grows, with a margin
     median: np.ndarray  # (3,)
+    hair_color: np.ndarray | None  # (3,) median, None for a head without hair
+    buried: np.ndarray  # (T,) guide triangles wholly below a thick shell of hair
 
 
 def _visible_skin(field, surface: np.ndarray, template: Template) -> _Skin:
@@ -129,7 +136,22 @@ def _visible_skin(field, surface: np.ndarray, template: Template) -> _Skin:
     color = np.clip(sample.color, 0.0, 1.0)
     filled = color.copy()
     filled[~known] = harmonic_fill(template.surface_faces, color, known)[~known]
-    return _Skin(filled, hanging, np.median(color[known], axis=0))
+    hairy = hair > 0.7
+    under_shell = _shell(sample, template.surface_canonical) > 0.99
+    return _Skin(
+        color=filled,
+        hanging=hanging,
+        median=np.median(color[known], axis=0),
+        hair_color=np.median(color[hairy], axis=0) if hairy.sum() > 50 else None,
+        buried=under_shell[template.surface_faces].all(axis=1) & (hairy.sum() > 50),
+    )
+
+
+def _shell(sample, canonical: np.ndarray) -> np.ndarray:
+    """Return 0..1 (N,) where points of the skin lie under a shell of scalp hair."""
+    thick = smoothstep(-np.asarray(sample.sdf), *SHELL_THICKNESS)
+    hairy = smoothstep(sample.labels[:, labels.HAIR], 0.4, 0.8)
+    return scalp_zone(canonical) * thick * hairy
 
 
 def _widen(values: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -158,19 +180,12 @@ def harmonic_fill(faces: np.ndarray, values: np.ndarray, known: np.ndarray) -> n
     return result
 
 
-def _hair_color(texels: _Texels) -> np.ndarray | None:
-    hairy = texels.hair > 0.7
-    return np.median(texels.color[hairy], axis=0) if hairy.sum() > 500 else None
-
-
 def _clean(texels: _Texels, canonical, underneath, hanging, hair_color) -> np.ndarray:
     """Remove colours that belong to hair volumes and eyeballs from the skin (N, 3)."""
     scalp = scalp_zone(canonical)
     color = texels.color
     if hair_color is not None:
-        hidden = scalp * smoothstep(texels.thickness, *SHELL_THICKNESS)
-        hidden *= smoothstep(texels.hair, 0.4, 0.8)
-        color = _mix(color, hair_color * SHELL_SHADE, hidden)
+        color = _mix(color, hair_color * SHELL_SHADE, texels.shell)
     covered = np.maximum(smoothstep(texels.hair, 0.05, 0.30), smoothstep(hanging, 0.0, 0.6))
     covered *= (1.0 - scalp) * (1.0 - texels.brow)
     color = _mix(color, underneath, covered)
