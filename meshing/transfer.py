@@ -12,7 +12,8 @@ import numpy as np
 from .geometry import neighbour_average, unique_edges, vertex_normals
 from .template import Template
 
-SMOOTHING_ROUNDS = 4
+SMOOTHING_ROUNDS = 14  # fewer let mouth corners fold in a smile
+UNCHANGED = ("jaw", "mouthClose", "eyeBlink")
 NORMAL_WEIGHT = 3.0  # of the normal direction against the sum over the one-ring
 
 
@@ -39,13 +40,16 @@ def local_frames(template: Template, fitted: np.ndarray) -> np.ndarray:
 def transfer_expressions(template: Template, betas: np.ndarray) -> np.ndarray:
     """Return the expression offsets (E, V, 3) of the identity `betas` (S,), in metres.
 
-    Blinks are left as the template has them for this identity: it closes each eye exactly.
+    Jaw and blink are left as the template has them for this identity: the jaw is a hinge that
+    bone, teeth and `mouthClose` share, and the blink closes each eye exactly.
     """
     frames = local_frames(template, template.identity(betas))
     offsets = np.einsum("vij,evj->evi", frames, template.expressions, optimize=True)
+    for index, name in enumerate(template.expression_names):
+        if name.startswith(UNCHANGED):
+            offsets[index] = template.expressions[index]
     correction = template.lid_correctives @ betas
     for index in np.unique(template.lid_expressions):
-        offsets[index] = template.expressions[index]
         chosen = template.lid_expressions == index
         offsets[index, template.lid_vertices[chosen]] += correction[chosen]
     return offsets
