@@ -17,7 +17,7 @@ from avatarmmc_blender.backend.synthetic.head import SyntheticHeads
 from avatarmmc_blender.backend.synthetic.images import Images, render
 
 DISTANCE = 1.5  # metres from the middle of the head
-FIELD_OF_VIEW = 16.0  # degrees
+FIELD_OF_VIEW = 13.5  # degrees
 TARGET = (0.0, 0.06, 0.0)
 
 
