@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from . import torch_library
-from .errors import AvatarError, Cancelled
+from .errors import Cancelled
+from .models import import_torch
 
 Result = TypeVar("Result")
 Progress = Callable[[str, float], None]
@@ -83,11 +83,5 @@ class Job(Generic[Result]):
 
 def _leave_a_core() -> None:
     """Let PyTorch use all cores but one on this thread, so that Blender can draw."""
-    torch_library.preload()
-    try:
-        import torch
-    except ImportError as error:
-        raise AvatarError(
-            "PyTorch is missing: install it for Blender's Python, see the add-on's README."
-        ) from error
+    torch = import_torch()
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from . import torch_library
 from .errors import AvatarError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def import_torch():
     # Threads of OpenMP otherwise spin while they wait, which on a busy computer takes the time of
     # the very threads that they wait for: several times slower heads.  Read when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    torch_library.preload()
     try:
         import torch
     except ImportError as error:

@@ -18,7 +18,8 @@ from .scene import RAW_SURFACE_PART
 FOCAL_LENGTH = 85.0  # mm on a 36 mm sensor: the portrait lens, which keeps a face's proportions
 MARGIN = 1.08  # of the picture over what it shows of the head
 CROP = 0.05  # of the head's height that the lower edge cuts off, with the end of the neck
-# Linear greys; the backdrop's are those at the middle and the corners of the picture: they suit fair and dark heads.
+# Linear greys; the backdrop's are those at the middle and the corners of the picture: they suit
+# fair and dark heads.
 AMBIENT = (0.13, 0.135, 0.145)
 BACKDROP = ((0.42, 0.44, 0.47), (0.12, 0.13, 0.15))
 
