@@ -43,7 +43,7 @@ def draw(seed_index: int, head_index: int, rng: np.random.Generator) -> Values:
     values["parting"] = PARTINGS[(head_index + seed_index) % len(PARTINGS)]
     values["earrings"] = EARRINGS[rng.integers(len(EARRINGS))]
     values["glasses"] = GLASSES[(head_index + seed_index) % len(GLASSES)]
-    _one_ancestry(values, rng)
+    _one_ancestry(values, seed_index)
     _hair_color(values, seed_index)
     _beard(values, seed_index, head_index)
     if seed_index % 2 == 0:  # freckles show on light skin
@@ -51,9 +51,9 @@ def draw(seed_index: int, head_index: int, rng: np.random.Generator) -> Values:
     return values
 
 
-def _one_ancestry(values: Values, rng: np.random.Generator) -> None:
-    """Keep one ancestry amount: two full ones contradict each other."""
-    kept = ANCESTRIES[rng.integers(len(ANCESTRIES))]
+def _one_ancestry(values: Values, seed_index: int) -> None:
+    """Keep one ancestry amount a seed: two full ones contradict each other."""
+    kept = ANCESTRIES[seed_index // 2 % len(ANCESTRIES)]
     for name in ANCESTRIES:
         if name != kept:
             del values[name]

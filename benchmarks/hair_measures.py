@@ -16,6 +16,7 @@ from .measured_head import MeasuredHead, Ruler
 from .paint_measures import LUMINANCE, forehead_color, zone
 
 MM = 1e3
+SIDEBURN_TOP = 0.002  # m; in front of the ear everyone with side hair has some above
 SHOWING = 0.001  # m above the skin from where hair is seen
 
 
@@ -102,14 +103,16 @@ def parting(head: MeasuredHead, ruler: Ruler) -> float:
 
 
 def sideburns(head: MeasuredHead, ruler: Ruler) -> float:
-    """How far the skin in front of the ear has turned to the hair's colour."""
+    """How far the hair's colour reaches down in front of the ear, mm."""
     x, y, z = ruler.texel_place.T
     azimuth = np.abs(np.arctan2(x, 0.07 - y))
-    strip = (azimuth > 1.36) & (azimuth < 1.50) & (z > -0.036) & (z < -0.004) & (np.abs(x) > 0.06)
-    skin = forehead_color(head, ruler)
-    change = _scalp_color(head, ruler) - skin
-    turned = (head.texel_color[strip] - skin) @ change / (change @ change + 1e-9)
-    return float(np.clip(turned, 0.0, 1.0).mean())
+    strip = (azimuth > 1.38) & (azimuth < 1.48) & (np.abs(x) > 0.06)
+    skin = np.median(head.texel_color[strip & (z > -0.060) & (z < -0.045)], axis=0)
+    above = strip & (z > SIDEBURN_TOP) & (z < SIDEBURN_TOP + 0.008)
+    change = np.median(head.texel_color[above], axis=0) - skin
+    below = strip & (z > -0.045) & (z < SIDEBURN_TOP)
+    turned = (head.texel_color[below] - skin) @ change / (change @ change + 1e-9)
+    return float(np.clip(turned, 0.0, 1.0).mean() * (SIDEBURN_TOP + 0.045) * MM)
 
 
 def beard_length(head: MeasuredHead, ruler: Ruler) -> float:

@@ -116,7 +116,7 @@ def _at_most(figure: str, aim: float, value: float, digits: int = 3) -> Row:
 
 
 def _at_least(figure: str, aim: float, value: float, digits: int = 3) -> Row:
-    return Row(figure, f">= {aim:g}", f"{value:.{digits}f}", bool(value >= AIM))
+    return Row(figure, f">= {aim:g}", f"{value:.{digits}f}", bool(value >= aim))
 
 
 def _exactly(figure: str, aim: int, value: int) -> Row:
