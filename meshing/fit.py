@@ -11,16 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from . import labels
-from .geometry import NearestOnMesh, normalize, vertex_normals
+from .geometry import NearestOnMesh, smoothstep, vertex_normals
 from .template import Template
 
 HUBER_POINT = 0.002  # m, residual beyond which a correspondence counts linearly
 HUBER_PLANE = 0.001  # m, the same for point-to-plane residuals
-PRIOR_SIGMA = 0.001  # m per unit of coefficient at 2000 samples
+PRIOR_SIGMA = 0.001  # m, error of a sample that the prior is weighed against
+PRIOR_SAMPLES = 2000.0  # independent samples in a surface; neighbours err alike
 CANONICAL_REACH = 0.0015  # m, correspondences farther from the average head are doubted
-COVERED_WEIGHT = 0.05  # hair-covered samples, which know only where along the skin they lie
+HAIR_MARGIN = (0.003, 0.012)  # m from hair: skin samples not used .. fully used
+OUTLIER = 0.003  # m, samples farther from a first fit are mislabelled hair
 POINT_WEIGHT = 0.05  # canonical term during the point-to-plane rounds
 COMPATIBLE_NORMALS = 0.6  # cosine below which a plane correspondence is dropped
 
@@ -50,7 +53,6 @@ class _Samples:
     points: np.ndarray  # (N, 3) on the field's surface
     normals: np.ndarray  # (N, 3)
     skin: np.ndarray  # (N,) weight as visible skin
-    covered: np.ndarray  # (N,) weight as skin under hair
     vertices: np.ndarray  # (N, 3) guide-surface vertices of the correspondence
     bary: np.ndarray  # (N, 3)
 
@@ -91,21 +93,28 @@ def _sample_surface(field, surface, template: Template, settings: FitSettings) -
     beard = sample.labels[:, labels.BEARD]
     trusted = np.exp(-((distance / CANONICAL_REACH) ** 2))
     skin = np.where((bare > 0.85) & (hair < 0.08) & (beard < 0.08), trusted, 0.0)
-    covered = np.where(hair > 0.5, trusted * COVERED_WEIGHT, 0.0)
-    kept = (skin > 0.05) | (covered > 0.0)
-    if (skin > 0.05).sum() < 200:
+    skin *= _clear_of_hair(points, hair > 0.5)
+    kept = skin > 0.05
+    if kept.sum() < 200:
         raise ValueError(
-            f"expected at least 200 surface samples on visible skin, got {(skin > 0.05).sum()}; "
+            f"expected at least 200 surface samples on visible skin, got {kept.sum()}; "
             "the field may be empty or its labels untrained"
         )
     return _Samples(
         points=points[kept],
         normals=normals[kept],
         skin=skin[kept],
-        covered=covered[kept],
         vertices=template.surface_faces[triangle][kept],
         bary=bary[kept],
     )
+
+
+def _clear_of_hair(points: np.ndarray, hairy: np.ndarray) -> np.ndarray:
+    """Return 0..1 (N,): a field may round the valley between hair and skin, and lift the skin."""
+    if not hairy.any():
+        return np.ones(len(points))
+    distance, _ = cKDTree(points[hairy]).query(points, distance_upper_bound=HAIR_MARGIN[1])
+    return smoothstep(np.minimum(distance, HAIR_MARGIN[1]), *HAIR_MARGIN)
 
 
 def _choose_vertices(vertices: np.ndarray, settings: FitSettings) -> np.ndarray:
@@ -135,31 +144,24 @@ def _solve_points(samples: _Samples, template: Template, reweightings: int) -> n
     basis = _interpolate(template.surface_shapes, samples.vertices, samples.bary)
     mean = _interpolate(template.surface_rest, samples.vertices, samples.bary)
     offset = samples.points - mean
-    # Hair lifts its surface along the skin normal: only the tangential part says anything.
-    tangential = _tangent_projectors(samples, template)
     betas = np.zeros(template.shape_count)
-    for _ in range(reweightings):
-        residual = offset - np.einsum("ncs,s->nc", basis, betas)
-        weight = samples.skin * _huber_weight(np.linalg.norm(residual, axis=1), HUBER_POINT)
-        metric = weight[:, None, None] * np.eye(3) + samples.covered[:, None, None] * tangential
-        betas = _solve(*_normal_equations(basis, offset, metric), samples)
+    for round_index in range(reweightings):
+        residual = np.linalg.norm(offset - basis @ betas, axis=1)
+        weight = samples.skin * _huber_weight(residual, HUBER_POINT)
+        if round_index > 0:
+            weight = weight * (residual < OUTLIER)
+        betas = _solve(*_normal_equations(basis, offset, weight), samples)
     return betas
-
-
-def _tangent_projectors(samples: _Samples, template: Template) -> np.ndarray:
-    normals = vertex_normals(template.surface_rest, template.surface_faces)
-    normals = normalize(_interpolate(normals, samples.vertices, samples.bary))
-    return np.eye(3) - normals[:, :, None] * normals[:, None, :]
 
 
 def _solve_planes(samples: _Samples, template: Template, betas: np.ndarray) -> np.ndarray:
     """One point-to-plane round around `betas`, held by a light canonical term."""
     current = template.surface_rest + template.surface_shapes @ betas
-    triangle, bary, _ = NearestOnMesh(current, template.surface_faces).query(samples.points)
+    triangle, bary, distance = NearestOnMesh(current, template.surface_faces).query(samples.points)
     vertices = template.surface_faces[triangle]
     normals = vertex_normals(current, template.surface_faces)
     agreement = (_interpolate(normals, vertices, bary) * samples.normals).sum(axis=1)
-    usable = (agreement > COMPATIBLE_NORMALS) * samples.skin
+    usable = (agreement > COMPATIBLE_NORMALS) * (distance < OUTLIER) * samples.skin
     basis = np.einsum(
         "ncs,nc->ns", _interpolate(template.surface_shapes, vertices, bary), samples.normals
     )
@@ -168,31 +170,30 @@ def _solve_planes(samples: _Samples, template: Template, betas: np.ndarray) -> n
     weight = usable * _huber_weight(np.abs(offset - basis @ betas), HUBER_PLANE)
     hessian = (basis * weight[:, None]).T @ basis
     gradient = (basis * weight[:, None]).T @ offset
-    point_hessian, point_gradient = _canonical_equations(samples, template)
+    point_hessian, point_gradient = _canonical_equations(samples, template, betas)
     return _solve(
         hessian + POINT_WEIGHT * point_hessian, gradient + POINT_WEIGHT * point_gradient, samples
     )
 
 
-def _canonical_equations(samples: _Samples, template: Template):
+def _canonical_equations(samples: _Samples, template: Template, betas: np.ndarray):
     basis = _interpolate(template.surface_shapes, samples.vertices, samples.bary)
-    offset = samples.points - _interpolate(
-        template.surface_rest, samples.vertices, samples.bary
-    )
-    metric = samples.skin[:, None, None] * np.eye(3)
-    return _normal_equations(basis, offset, metric)
+    mean = _interpolate(template.surface_rest, samples.vertices, samples.bary)
+    offset = samples.points - mean
+    residual = np.linalg.norm(offset - basis @ betas, axis=1)
+    return _normal_equations(basis, offset, samples.skin * (residual < OUTLIER))
 
 
-def _normal_equations(basis, offset, metric):
-    """Return A^T M A (S, S) and A^T M b (S,) of A (N, 3, S), b (N, 3), M (N, 3, 3)."""
-    weighted = (metric @ basis).reshape(-1, basis.shape[-1])
+def _normal_equations(basis, offset, weight):
+    """Return A^T W A (S, S) and A^T W b (S,) of A (N, 3, S), b (N, 3), weights (N,)."""
+    weighted = (weight[:, None, None] * basis).reshape(-1, basis.shape[-1])
     hessian = weighted.T @ basis.reshape(-1, basis.shape[-1])
     gradient = weighted.T @ offset.reshape(-1)
     return hessian, gradient
 
 
 def _solve(hessian: np.ndarray, gradient: np.ndarray, samples: _Samples) -> np.ndarray:
-    prior = PRIOR_SIGMA**2 * len(samples.points) / 2000.0
+    prior = PRIOR_SIGMA**2 * len(samples.points) / PRIOR_SAMPLES
     return np.linalg.solve(hessian + prior * np.eye(len(gradient)), gradient)
 
 
@@ -204,4 +205,4 @@ def _plane_residual(samples: _Samples, surface: np.ndarray, template: Template) 
     """Mean distance (m) of visible skin samples to the fitted guide surface."""
     visible = samples.skin > 0.5
     _, _, distance = NearestOnMesh(surface, template.surface_faces).query(samples.points[visible])
-    return float(distance.mean())
+    return float(distance[distance < OUTLIER].mean())
