@@ -58,7 +58,7 @@ def test_same_latent_same_field_and_other_latent_another(generator):
 def test_truncation_leads_to_the_average_head(generator):
     z = sample_latents(2, 1)
     ws = generator.mapping(z, truncation=0.0)
-    assert torch.allclose(ws[0], ws[1])
+    assert torch.allclose(ws[0], ws[1], atol=1e-5)
     near, far = (generator.readout(generator.mapping(z, t)).betas.norm() for t in (0.3, 1.0))
     assert near < 0.5 * far
 
