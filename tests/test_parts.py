@@ -42,6 +42,7 @@ def values(glass=0.0, ear=0.0, shape=0.5):
         glass=torch.tensor([glass]),
         glass_shape=torch.tensor([shape]),
         ear=torch.tensor([ear]),
+        lash=torch.tensor([0.5]),
     )
 
 

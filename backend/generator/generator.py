@@ -144,6 +144,7 @@ class Generator(nn.Module):
             glass=read.glass.clamp(0, 1),
             glass_shape=read.glass_shape.clamp(0, 1),
             ear=read.ear.clamp(0, 1),
+            lash=read.lash.clamp(0, 1),
         )
 
     # -- planes -> field -----------------------------------------------------------------------
@@ -224,6 +225,11 @@ class Generator(nn.Module):
         hair = from_vector(values.values, "hair")
         strands = hair[:, None, :] * shade[..., None]
         color = surface.color + amount[..., None] * (strands - surface.color)
-        logits = surface.logits + 0.0
-        logits[..., HAIR] = logits[..., HAIR] + 20.0 * amount
-        return FieldOutput(sdf, color, logits)
+        return FieldOutput(sdf, color, self._with_hair(surface.logits, amount))
+
+    @staticmethod
+    def _with_hair(logits: Tensor, amount: Tensor) -> Tensor:
+        """Logits (B, N, L) with the share `amount` (B, N) of each point given to hair."""
+        labels = torch.softmax(logits, -1) * (1 - amount[..., None])
+        hair = F.one_hot(torch.tensor(HAIR, device=logits.device), logits.shape[-1])
+        return torch.log(labels + amount[..., None] * hair + 1e-6)

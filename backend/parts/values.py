@@ -13,7 +13,7 @@ class PartValues:
     """Values of B heads, (B,) each but iris (B, 3).
 
     iris: sRGB colour; iris_radius: radians at the eyeball's centre; glass, ear: amounts 0..1 of
-    glasses and earrings; glass_shape: 0 round to 1 square.
+    glasses and earrings; glass_shape: 0 round to 1 square; lash: fullness of the lashes 0..1.
     """
 
     iris: Tensor
@@ -21,6 +21,7 @@ class PartValues:
     glass: Tensor
     glass_shape: Tensor
     ear: Tensor
+    lash: Tensor
 
     @classmethod
     def collect(cls, value: Callable[[str], Tensor]) -> PartValues:
