@@ -7,7 +7,8 @@ attribute something is measured on the finished meshes and textures alone, and c
 value that was set. *Agreement* is the correlation on the heads of one seed with the other
 attributes that show in the same measure held equal: the partial correlation given the seed and
 those attributes. *Plain* is Pearson's correlation over all heads as they are. Choices count by the
-share of heads whose choice is recognised from the heads of the other seeds (nearest centroid).
+share of heads whose choice is recognised from the heads of the other seeds (linear
+discriminant).
 """
 
 from __future__ import annotations
@@ -126,14 +127,14 @@ CHECKS: tuple[Check, ...] = (
     Check("blush", paint.cheek_blush, _TONES, _feminine),
     Check("hair_volume", hair.volume, ("masculinity",), _VOLUMINOUS),
     Check("hair_length", hair.length, ("face_length",), _LONG),
-    Check("hairline", hair.hairline, ("face_length", "hair_volume"), _WITH_HAIRLINE),
-    Check("hair_curl", hair.roughness, ("hair_volume",), _styled("curly", "long wavy", "long")),
+    Check("hairline", hair.hairline, ("hair_volume",), _WITH_HAIRLINE),
+    Check("hair_curl", hair.waviness, ("hair_length",), _styled("long", "long wavy")),
     Check("parting", hair.parting, (), _styled("side part")),
     Check(
         "hair_lightness",
         hair.lightness,
         ("skin_tone", "age"),
-        lambda v: v["hair_style"] != "bald" and v["hair_red"] + v["hair_grey"] == 0,
+        lambda v: v["hair_style"] not in ("bald", "buzz") and v["hair_red"] + v["hair_grey"] == 0,
     ),
     Check(
         "hair_red",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+RIDGE = 0.05  # of each feature's own variance, keeps few observations from ruling
 SPARE = 3  # observations beyond the fitted columns that a partial correlation needs
 
 
@@ -41,16 +42,23 @@ def partial_correlation(
 def recognised(features: np.ndarray, names: np.ndarray, group: np.ndarray) -> np.ndarray:
     """Whether each feature row (N, K) is nearest to the centroid of its own name (N,).
 
-    Centroids leave out the row's own group (N,); rows whose name no other group has are skipped.
+    Distances are measured in the scatter of rows of one name about their centroid, as in linear
+    discriminant analysis (Fisher 1936). Centroids and scatter leave out the row's own group (N,);
+    rows whose name no other group has are skipped.
     """
     spread = features.std(axis=0)
     scaled = features / np.where(spread > 1e-6, spread, 1.0)
     right = []
     for row, name, own in zip(scaled, names, group, strict=True):
         others = group != own
-        known = np.unique(names[others])
+        known, which = np.unique(names[others], return_inverse=True)
         if name not in known:
             continue
-        centroids = np.stack([scaled[others & (names == k)].mean(axis=0) for k in known])
-        right.append(known[np.linalg.norm(centroids - row, axis=1).argmin()] == name)
+        rows = scaled[others]
+        centroids = np.stack([rows[which == index].mean(axis=0) for index in range(len(known))])
+        scatter = np.cov((rows - centroids[which]).T).reshape(len(row), -1)
+        metric = np.linalg.inv(scatter + RIDGE * np.eye(len(row)))
+        away = centroids - row
+        distance = np.einsum("ck,kl,cl->c", away, metric, away)
+        right.append(known[distance.argmin()] == name)
     return np.array(right, bool)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial import cKDTree
 
+from avatarmmc_blender.meshing.geometry import vertex_normals
 from avatarmmc_blender.meshing.hair_surface import HairSurface
 from avatarmmc_blender.meshing.regions import scalp_zone
 
@@ -17,6 +18,7 @@ from .paint_measures import LUMINANCE, forehead_color, zone
 
 MM = 1e3
 SIDEBURN_TOP = 0.002  # m; in front of the ear everyone with side hair has some above
+HANGING_AXIS = (0.0, 0.09)  # x and y about which long hair hangs
 SHOWING = 0.001  # m above the skin from where hair is seen
 
 
@@ -35,8 +37,8 @@ def _scalp_color(head: MeasuredHead, ruler: Ruler) -> np.ndarray:
 
 
 def lightness(head: MeasuredHead, ruler: Ruler) -> float:
-    """Lightness of the hair on the back of the head."""
-    return float(_scalp_color(head, ruler) @ LUMINANCE)
+    """Logarithm of the luminance of the hair on the back of the head."""
+    return float(np.log(_scalp_color(head, ruler) @ LUMINANCE + 0.01))
 
 
 def redness(head: MeasuredHead, ruler: Ruler) -> float:
@@ -65,29 +67,55 @@ def length(head: MeasuredHead, ruler: Ruler) -> float:
 
 
 def hairline(head: MeasuredHead, ruler: Ruler) -> float:
-    """Height over the eyes at which hair begins on the forehead and the temples, mm."""
-    vertices, height = _showing(head.hair)
-    if not len(vertices):
+    """Height at which hair begins on forehead and temples, on the average head, mm."""
+    vertices, _ = _showing(head.hair)
+    front = vertices[(vertices[:, 1] < 0.06) & (vertices[:, 2] > 0.02)]
+    if not len(front):
         return np.nan
-    azimuth = np.abs(np.arctan2(vertices[:, 0], 0.07 - vertices[:, 1]))
+    # The skin below says where on the average head hair stands, whatever the head's shape.
+    _, skin = cKDTree(head.skin).query(front)
+    x, y, z = ruler.template.surface_canonical[skin].T
+    azimuth = np.abs(np.arctan2(x, 0.07 - y))
     lowest = []
     for low, high in ((0.0, 0.25), (0.25, 0.5), (0.5, 0.75)):
-        sector = (azimuth > low) & (azimuth < high) & (vertices[:, 2] > 0.02)
+        sector = (azimuth > low) & (azimuth < high)
         if sector.sum() > 10:
-            lowest.append(np.percentile(vertices[sector, 2], 4))
+            lowest.append(np.percentile(z[sector], 4))
     return float(np.mean(lowest) * MM) if lowest else np.nan
 
 
 def roughness(head: MeasuredHead, ruler: Ruler) -> float:
-    """Mean departure of the hair's surface from its own smoothing over 12 mm, mm."""
+    """Bumpiness of the hair: how far normals within 9 mm depart from their mean, 0 to 1."""
     vertices, _ = _showing(head.hair)
     if len(vertices) < 100:
         return np.nan
-    tree = cKDTree(vertices)
+    normals = vertex_normals(head.hair.vertices, head.hair.faces)[head.hair.height > SHOWING]
     chosen = vertices[:: max(1, len(vertices) // 3000)]
-    near = tree.query_ball_point(chosen, 0.012)
-    away = [np.linalg.norm(vertices[n].mean(axis=0) - p) for n, p in zip(near, chosen)]
-    return float(np.mean(away) * MM)
+    near = cKDTree(vertices).query_ball_point(chosen, 0.009)
+    return float(np.mean([1.0 - np.linalg.norm(normals[n].mean(axis=0)) for n in near]))
+
+
+def waviness(head: MeasuredHead, ruler: Ruler) -> float:
+    """How far the locks of hanging hair run sideways: relief along them over relief across."""
+    if head.hair is None:
+        return np.nan
+    vertices = head.hair.vertices
+    normals = vertex_normals(vertices, head.hair.faces)
+    outward = vertices[:, :2] - HANGING_AXIS
+    outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
+    hem = np.percentile(vertices[:, 2], 8)
+    hangs = (vertices[:, 2] < -0.05) & (vertices[:, 2] > hem) & (head.hair.height > 0.004)
+    hangs &= (normals[:, :2] * outward).sum(axis=1) > 0.4
+    if hangs.sum() < 100:
+        return np.nan
+    vertices, normals, outward = vertices[hangs], normals[hangs], outward[hangs]
+    sideways = normals[:, 1] * outward[:, 0] - normals[:, 0] * outward[:, 1]
+    slopes = np.stack([normals[:, 2], sideways], axis=1)
+    chosen = np.arange(0, len(vertices), max(1, len(vertices) // 3000))
+    near = cKDTree(vertices).query_ball_point(vertices[chosen], 0.020)
+    relief = np.array([slopes[i] - slopes[n].mean(axis=0) for i, n in zip(chosen, near)])
+    along, across = np.sqrt((relief**2).mean(axis=0))
+    return float(along / across)
 
 
 def parting(head: MeasuredHead, ruler: Ruler) -> float:
@@ -140,9 +168,13 @@ def style_features(head: MeasuredHead, ruler: Ruler) -> list[float]:
                 for inside in regions.values()]  # fmt: skip
     features += [float(-z.min()) * 0.5, float(y.max()) * 0.5, float(np.percentile(z, 99)) * 0.5]
     rough = roughness(head, ruler)
-    features.append(0.0 if np.isnan(rough) else 0.05 * rough)
+    features.append(0.0 if np.isnan(rough) else rough)
     front = hairline(head, ruler)
-    features.append(0.1 if np.isnan(front) else 2e-3 * front)
+    features.append(0.1 if np.isnan(front) else 1e-3 * front)
+    lean = parting(head, ruler)
+    features.append(0.0 if np.isnan(lean) else 0.01 * abs(lean))
+    wavy = waviness(head, ruler)
+    features.append(0.0 if np.isnan(wavy) else wavy)
     return features + _scalp_darkness(head, ruler)
 
 
@@ -157,14 +189,16 @@ def _scalp_darkness(head: MeasuredHead, ruler: Ruler) -> list[float]:
 
 
 def beard_features(head: MeasuredHead, ruler: Ruler) -> list[float]:
-    """Darkness of upper lip, chin, jaw and cheek against the forehead, and the beard's height."""
+    """Darkness of upper lip, chin and jaw, each of the darkest; how dark; whether a mesh."""
     skin = forehead_color(head, ruler) @ LUMINANCE
     places = ((0.018, -0.064, 0.0035, 2.5), (0.0, -0.116, 0.008, 1.5), (0.058, -0.088, 0.010, 1.0))
     dark = [
         1.0 - np.median(head.texel_color[zone(ruler, *place)] @ LUMINANCE) / skin
         for place in places
     ]
-    return [*map(float, dark), 0.05 * beard_length(head, ruler)]
+    darkest = max(dark)
+    shares = [float(value / max(darkest, 0.1)) for value in dark]
+    return [*shares, float(darkest), float(head.beard is not None)]
 
 
 def glasses_features(head: MeasuredHead, ruler: Ruler) -> list[float]:

@@ -146,7 +146,7 @@ def _circumstances(minutes: float) -> list[str]:
 
     from avatarmmc_blender.backend.generator.weights import MODEL_ID, weights_hash
 
-    command = shlex.join(["python", "-m", "benchmarks.results", *sys.argv[1:]])
+    command = shlex.join(["python", "build.py", "results", *sys.argv[1:]])
     return [
         f"- command: `{command}`, {minutes:.0f} minutes",
         f"- date: {datetime.date.today().isoformat()}",
