@@ -54,7 +54,6 @@ class Check:
     measure: Measure
     held: Sequence[str] = ()
     where: Condition = lambda values: True
-    within_seed: bool = True
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def _styled(*styles: str) -> Condition:
 def _whole_head(name: str) -> Check:
     """An attribute of the whole head, measured apart from all others."""
     measure = shape.along(SHAPE_MAP[name][0], name.replace("_", " "))
-    return Check(name, measure, (), lambda values: name in values, within_seed=False)
+    return Check(name, measure, _FACE, lambda values: name in values)
 
 
 _VOLUMINOUS = _styled("crop", "side part", "swept back", "curly", "afro")
@@ -101,8 +100,9 @@ CHECKS: tuple[Check, ...] = (
     *(
         _whole_head(name)
         for name in SHAPE_MAP
-        if name in ("masculinity", "age", "weight") or name.startswith("ancestry")
+        if name in ("masculinity", "age") or name.startswith("ancestry")
     ),
+    Check("weight", shape.fullness, _FACE),
     Check("face_length", shape.face_length, _FACE),
     Check("jaw_width", shape.jaw_width, _FACE),
     Check("chin_height", shape.chin_height, _FACE),
@@ -217,7 +217,7 @@ def _agreement(check: Check, records: Sequence[_Record]) -> Agreement:
     held = [name for name in check.held if name != check.name]
     others = np.array([[record.values.get(name, 0.0) for name in held] for record in used])
     others = others.reshape(len(used), len(held))
-    seed = np.array([record.seed if check.within_seed else 0 for record in used])
+    seed = np.array([record.seed for record in used])
     description = (check.measure.__doc__ or check.measure.__name__).split(".")[0]
     return Agreement(
         check.name,

@@ -39,6 +39,16 @@ def _height(head: MeasuredHead, upper: int, lower: int) -> float:
     return float((head.landmarks[upper] - head.landmarks[lower]) @ UP * MM)
 
 
+def fullness(head: MeasuredHead, ruler: Ruler) -> float:
+    """Width of the lower cheeks plus how far the skin under the chin comes forward."""
+    x, y, z = ruler.template.surface_canonical.T
+    skin = ruler.template.surface_skin & (y < 0.09)
+    cheek = skin & (np.abs(x) > 0.05) & (y > 0.02) & (y < 0.07) & (z > -0.10) & (z < -0.06)
+    throat = skin & (np.abs(x) < 0.035) & (z > -0.175) & (z < -0.15)
+    width = 2.0 * np.abs(head.skin[cheek, 0]).mean()
+    return float((width + (head.skin[throat] @ FORWARD).mean()) * MM)
+
+
 def face_length(head: MeasuredHead, ruler: Ruler) -> float:
     """Nasion to chin."""
     return _height(head, 27, 8)
