@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -49,7 +52,7 @@ def assemble_head(
     report("rig", 0.0)
     expressions = transfer_expressions(template, fitted.betas)
     head = build_head_part(template, cage, expressions, albedo.image, density)
-    head_distance = NearestOnMesh(guide, template.surface_faces).signed_distance
+    head_distance = _head_distance(guide, template)
     anchors = AccessoryAnchors.of(template, cage)
     eyes = build_eyes(template, cage, expressions, values.iris, values.iris_radius)
     rigged = [
@@ -71,6 +74,18 @@ def assemble_head(
         joints=template.joint_regressor @ cage,
         raw_surface=_raw_part(surface, head, albedo.skin_color) if raw_surface else None,
     )
+
+
+def _head_distance(guide: np.ndarray, template: Template) -> Callable[[np.ndarray], np.ndarray]:
+    """Signed distance to the fitted head as seen from outside: mouth and sockets are inside.
+
+    The field's surface closes the lips, so that the mouth would else look like hair, thick stuff
+    outside the skin.
+    """
+    hidden = sum(template.masks_on_surface(name) for name in ("mouth_bag", "eye_sockets", "tongue"))
+    cavity = hidden[template.surface_faces].mean(axis=1) > 0.5
+    nearest = NearestOnMesh(guide, template.surface_faces)
+    return partial(nearest.signed_distance, cavity=cavity)
 
 
 def _raw_part(surface, head: Part, color: np.ndarray) -> Part:

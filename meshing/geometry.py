@@ -104,16 +104,20 @@ class NearestOnMesh:
         rows = np.arange(len(points))
         return near[rows, best], bary[rows, best], distance[rows, best]
 
-    def signed_distance(self, points: np.ndarray) -> np.ndarray:
+    def signed_distance(self, points: np.ndarray, cavity: np.ndarray | None = None) -> np.ndarray:
         """Return distances (N,) to a closed mesh wound outwards, negative inside.
 
-        The sign is that of the interpolated vertex normal, as good as the mesh is smooth.
+        The sign is that of the interpolated vertex normal, as good as the mesh is smooth. What is
+        nearest to a triangle of `cavity` (T,) bool counts as inside.
         """
         triangle, bary, distance = self.query(points)
         corners = self.triangles[triangle]
         foot = (self.vertices[corners] * bary[..., None]).sum(axis=1)
         normal = (self._normals[corners] * bary[..., None]).sum(axis=1)
-        return np.copysign(distance, ((points - foot) * normal).sum(axis=1))
+        side = ((points - foot) * normal).sum(axis=1)
+        if cavity is not None:
+            side = np.where(cavity[triangle], -1.0, side)
+        return np.copysign(distance, side)
 
     @cached_property
     def _normals(self) -> np.ndarray:

@@ -54,6 +54,12 @@ def test_head_is_life_sized_and_carries_the_52_shapes(head):
     assert np.allclose(face.weights.sum(1), 1.0, atol=1e-5)
 
 
+def test_no_hair_is_left_inside_the_shut_mouth(head):
+    hair = next(part for part in head.rigged.parts if part.name == "Hair")
+    x, y, z = hair.vertices.T
+    assert not ((y < 0.0) & (z < -0.025) & (np.abs(x) < 0.05)).any()
+
+
 def test_raw_surface_lies_where_the_head_does(head):
     face, raw = head.rigged.parts[0], head.rigged.raw_surface
     assert np.allclose(raw.vertices.min(0), face.vertices.min(0), atol=0.06)
