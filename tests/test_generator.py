@@ -106,6 +106,18 @@ def test_only_hanging_hair_needs_the_volume_branch(generator):
     assert (long.sdf(beside_the_neck) < 0).all() and (buzz.sdf(beside_the_neck) > 0.01).all()
 
 
+@pytest.mark.parametrize("style", ["bob", "long", "ponytail", "bun"])
+def test_no_hair_floats_around_the_head(generator, style):
+    for seed in (3, 4):
+        field = GeneratedField(generator, generator.mapping(latent_with_style(style, seed)))
+        line = np.linspace(-0.3, 0.3, 31, dtype=np.float32)
+        x, y, z = np.meshgrid(line, line, line, indexing="ij")
+        points = np.stack([x, y + 0.075, z], -1).reshape(-1, 3)
+        in_front = (points[:, 1] < -0.085) & (points[:, 2] > -0.06)
+        assert (field.sdf(points[in_front]) > 0).all()
+        assert (field.sdf(points[np.abs(points[:, 0]) > 0.18]) > 0).all()
+
+
 def test_jaw_moves_the_field(generator):
     ws = generator.mapping(sample_latents(1, 9))
     expression = torch.zeros(1, len(EXPRESSIONS))

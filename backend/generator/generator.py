@@ -31,7 +31,7 @@ from .guide import Guide, expression_features
 from .mapping import HeadValues, Mapping, Readout, scale_latents
 from .planes import cube_coordinates, plane_coordinates, sample_planes, smooth_noise_planes
 from .stylegan2 import SynthesisNetwork
-from .volume_features import NUM_VOLUME_FEATURES, volume_features
+from .volume_features import NUM_VOLUME_FEATURES, hair_box_distance, volume_features
 
 HAIR = LABELS.index("hair")
 VOLUME_RANGE = 0.05  # metres; the volume branch saturates there
@@ -206,7 +206,8 @@ class Generator(nn.Module):
             strands = volume_features(q, measure(self.model, values.betas), wave)
         x = torch.cat([features, cube_coordinates(q) * 2, strands], -1)
         out = self.volume(x, self.decoder_rows(ws)[1])
-        return VOLUME_RANGE * torch.tanh(out[..., 0]), 0.2 + torch.sigmoid(out[..., 1])
+        volume = torch.maximum(VOLUME_RANGE * torch.tanh(out[..., 0]), hair_box_distance(q))
+        return volume, 0.2 + torch.sigmoid(out[..., 1])
 
     def compose(
         self,

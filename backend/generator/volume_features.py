@@ -19,6 +19,8 @@ from ..synthetic.hair_volume import (
 from ..synthetic.latent import HeadMeasures
 
 NUM_VOLUME_FEATURES = 23
+# The box (metres) that holds all hanging hair; the branch is trained inside and cut off outside.
+HAIR_BOX = ((-0.17, -0.07, -0.225), (0.17, 0.31, 0.235))
 
 
 def volume_features(q: Tensor, measures: HeadMeasures, wave: Tensor) -> Tensor:
@@ -40,3 +42,10 @@ def volume_features(q: Tensor, measures: HeadMeasures, wave: Tensor) -> Tensor:
         out += [2 * locks[0] - 1, locks[1], *near.unbind(-1)]
         out += [(20 * local.norm(dim=-1) - 1).clamp(-1, 1)]
     return torch.stack(out, -1)
+
+
+def hair_box_distance(q: Tensor) -> Tensor:
+    """Signed distance (...,) of points q (..., 3) to `HAIR_BOX`, metres, negative inside."""
+    low, high = q.new_tensor(HAIR_BOX)
+    beyond = torch.maximum(low - q, q - high)
+    return beyond.clamp_min(0).norm(dim=-1) + beyond.amax(-1).clamp_max(0)

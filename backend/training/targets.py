@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..generator.volume_features import HAIR_BOX
 from ..head_model.model import HeadModel
 from ..synthetic.expressions import sample_expressions
 from ..synthetic.face import ExpressionState
@@ -13,8 +14,7 @@ from ..synthetic.head import SyntheticHeads
 from .latents import sample_training_latents
 from .surface_atlas import SurfaceAtlas
 
-# box (m) that holds all hanging hair, and how many candidates are drawn for a kept point
-_HAIR_BOX = ((-0.17, -0.07, -0.225), (0.17, 0.31, 0.235))
+# how many candidates are drawn for a kept point
 _CANDIDATES = 8
 _FAR = 10.0
 
@@ -70,7 +70,7 @@ def draw_volume_points(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points (B, M, 3) about hanging hair, mostly near its surface, with distance and shade."""
     device, batch = heads.z.device, len(heads.z)
-    low, high = torch.tensor(_HAIR_BOX)
+    low, high = torch.tensor(HAIR_BOX)
     q = low + (high - low) * torch.rand(batch, _CANDIDATES * count, 3, generator=rng)
     q = q.to(device)
     volume, shade = hair_volume(q, heads.params, heads.measures)
