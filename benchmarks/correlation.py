@@ -23,6 +23,8 @@ def partial_correlation(
     Both values are corrected by least squares; the others' squares count too where there are
     observations enough. NaN where there are too few.
     """
+    if len(first) <= SPARE:
+        return float("nan")
     groups = group[:, None] == np.unique(group)
     for columns in ([groups, others, others**2], [groups, others]):
         design = np.concatenate(columns, axis=1).astype(np.float64)
@@ -46,6 +48,8 @@ def recognised(features: np.ndarray, names: np.ndarray, group: np.ndarray) -> np
     discriminant analysis (Fisher 1936). Centroids and scatter leave out the row's own group (N,);
     rows whose name no other group has are skipped.
     """
+    if not len(features):
+        return np.zeros(0, bool)
     spread = features.std(axis=0)
     scaled = features / np.where(spread > 1e-6, spread, 1.0)
     right = []

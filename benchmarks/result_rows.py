@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .attribute_agreement import AIM, Agreement
 from .field_accuracy import Accuracy
+from .file_checks import RoundTrip
 from .head_quality import Quality
-
-if TYPE_CHECKING:  # it imports Blender, which only one section needs
-    from .round_trip import RoundTrip
 
 
 @dataclass(frozen=True)

@@ -20,18 +20,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import attribute_agreement
 from .attribute_agreement import Agreement
 from .field_accuracy import Accuracy
+from .file_checks import RoundTrip
 from .head_quality import Quality
 from .result_rows import Row, attribute_rows, field_rows, file_rows, quality_rows, surface_rows
-
-if TYPE_CHECKING:  # it imports Blender, which only one section needs
-    from .round_trip import RoundTrip
 
 logger = logging.getLogger("avatarmmc.results")
 
@@ -171,20 +168,25 @@ def run(sizes: Sizes) -> str:
     spawn = multiprocessing.get_context("spawn")
     workers = min(4, os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        field = pool.submit(measure_field, sizes)
-        attributes = pool.submit(measure_attributes, sizes)
-        quality = pool.submit(measure_quality, sizes)
-        files = pool.submit(measure_files, sizes)
-        rows = field_rows(field.result(), sizes.heads)
-        rows += quality_rows(quality.result()) + attribute_rows(attributes.result())
-        rows += file_rows(files.result())
+        sections = {
+            section: pool.submit(section, sizes)
+            for section in (measure_field, measure_attributes, measure_quality, measure_files)
+        }
+        for section, future in sections.items():
+            future.add_done_callback(lambda _, name=section.__name__: logger.info("%s: done", name))
+        field = sections[measure_field].result()
+        rows = field_rows(field, sizes.heads)
+        rows += quality_rows(sections[measure_quality].result())
+        attributes = sections[measure_attributes].result()
+        rows += attribute_rows(attributes) + file_rows(sections[measure_files].result())
     rows += surface_rows(measure_surface(sizes))
     minutes = (time.perf_counter() - start) / 60.0
-    return page(rows, attributes.result(), field.result().iou, minutes)
+    return page(rows, attributes, field.iou, minutes)
 
 
 def main() -> None:
     """Command line."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--heads", type=int, default=Sizes.heads)
     parser.add_argument("--quick", action="store_true", help="few heads, low resolution")

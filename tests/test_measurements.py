@@ -35,6 +35,7 @@ def test_partial_correlation_takes_out_groups_and_other_causes():
     assert correlation(value, found) < 0.5
     assert partial_correlation(value, found, other[:, None], group) > 0.999
     assert abs(partial_correlation(value, rng.normal(size=120), other[:, None], group)) < 0.3
+    assert np.isnan(partial_correlation(value[:0], found[:0], other[:0, None], group[:0]))
     assert np.isnan(partial_correlation(value[:4], found[:4], other[:4, None], group[:4]))
 
 
