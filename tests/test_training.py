@@ -4,8 +4,15 @@ import dataclasses
 
 import pytest
 import torch
+from PIL import Image
 
-from avatarmmc_blender.backend.training.generator import Trainer, TrainSettings, learning_rate
+from avatarmmc_blender.backend.generator.weights import load_generator
+from avatarmmc_blender.backend.training.generator import (
+    Trainer,
+    TrainSettings,
+    learning_rate,
+    train,
+)
 
 TINY = TrainSettings(steps=6, batch=2, pairs=100, volume_points=100, atlas_pairs=2000, warm_up=2)
 
@@ -55,3 +62,12 @@ def test_a_few_steps_lower_the_loss():
         early = sum(loss[name] for loss in losses[:5])
         late = sum(loss[name] for loss in losses[-5:])
         assert late < early, name
+
+
+def test_a_run_leaves_weights_a_checkpoint_a_log_and_a_sheet(tmp_path):
+    train(dataclasses.replace(TINY, steps=2), "cpu", tmp_path)
+    model = Trainer(TINY, "cpu").model
+    assert load_generator(tmp_path / "generator.safetensors", model).num_ws == 19
+    assert (tmp_path / "checkpoint.pt").exists()
+    with Image.open(tmp_path / "sheets" / "0000002.png") as sheet:
+        assert sheet.size == (6 * 96, 2 * 96)

@@ -25,6 +25,7 @@ from ..synthetic.latent import SHAPE_DIM, derive
 from .latents import sample_training_latents
 from .losses import label_weights, readout_losses, surface_losses, volume_losses
 from .readout import solve_readout
+from .sheet import write_sheet
 from .surface_atlas import SurfaceAtlas, build_atlas
 from .targets import Targets, make_targets
 
@@ -159,8 +160,17 @@ class Trainer:
         self.step = state["step"]
 
 
-def train(settings: TrainSettings, device: str, output: Path, save_every: int = 500) -> None:
-    """Run or resume a training; writes checkpoint.pt, log.jsonl and generator.safetensors."""
+def train(
+    settings: TrainSettings,
+    device: str,
+    output: Path,
+    save_every: int = 500,
+    sheet_every: int = 2000,
+) -> None:
+    """Run or resume a training.
+
+    Writes checkpoint.pt, log.jsonl, generator.safetensors and sheets/*.png into `output`.
+    """
     output.mkdir(parents=True, exist_ok=True)
     checkpoint = output / "checkpoint.pt"
     trainer = Trainer(settings, device)
@@ -183,17 +193,20 @@ def train(settings: TrainSettings, device: str, output: Path, save_every: int = 
             sums, begun = {}, time.monotonic()
         if trainer.step % save_every == 0 or trainer.step == settings.steps:
             trainer.save(checkpoint)
-            export(trainer, output / "generator.safetensors")
+            generator = export(trainer, output / "generator.safetensors")
+            if trainer.step % sheet_every == 0 or trainer.step == settings.steps:
+                write_sheet(generator, output / "sheets" / f"{trainer.step:07d}.png")
 
 
-def export(trainer: Trainer, path: Path) -> None:
-    """Write the averaged weights as they ship."""
+def export(trainer: Trainer, path: Path) -> Generator:
+    """Write the averaged weights as they ship; also return the generator that holds them."""
     generator = Generator(trainer.model, trainer.generator.config)
     generator.load_state_dict(trainer.average)
     generator = generator.to(trainer.device).eval()
     error = solve_readout(generator)
     log.info("read-out: betas within %.4f", error)
     save_generator(generator, path)
+    return generator
 
 
 def main() -> None:
