@@ -99,10 +99,18 @@ SHAPE_MAP: dict[str, tuple[dict[str, float], float]] = {
     "nose_length": ({"nose-scale-vert-incr": 1.0}, 1.8),
     "nose_profile": ({"nose-hump-incr": 1.0, "nose-point-up": -1.0}, 1.8),
     "mouth_width": ({"mouth-scale-horiz-incr": 1.0}, 2.0),
-    "lip_fullness": ({"mouth-upperlip-volume-incr": 1.0, "mouth-lowerlip-volume-incr": 1.0}, 1.6),
+    "lip_fullness": (
+        {
+            "mouth-upperlip-volume-incr": 0.5,
+            "mouth-lowerlip-volume-incr": 0.5,
+            "mouth-upperlip-height-incr": 1.0,
+            "mouth-lowerlip-height-incr": 1.0,
+        },
+        1.6,
+    ),
     "ear_size": ({"ear-scale-incr": 1.0}, 2.0),
     "eye_size": ({"eye-scale-incr": 1.0}, 1.8),
-    "eye_tilt": ({"eye-corner2-up": 1.0}, 1.6),
+    "eye_tilt": ({"eye-corner1-up": 1.0, "eye-corner2-up": -1.0}, 2.4),
 }
 
 # attribute -> (appearance Gaussian, its value at 1)
