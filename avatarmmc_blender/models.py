@@ -5,7 +5,6 @@ torch is imported when the first head is asked for, never when Blender starts.
 
 from __future__ import annotations
 
-import gc
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -89,12 +88,3 @@ def load_model(device: str) -> LoadedModel:
     except (OSError, ValueError) as error:
         raise AvatarError.from_error(error) from error
     return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256)
-
-
-def unload_models() -> None:
-    """Forget the loaded model and give its memory back."""
-    load_model.cache_clear()
-    gc.collect()
-    torch = import_torch()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -20,7 +20,6 @@ STYLE_RANGES = {
 }  # fmt: skip
 # Every second style, so that neighbours in the list differ in range.
 STYLE_ORDER = HAIR_STYLES[::2] + HAIR_STYLES[1::2]
-MAKE_UP = ("lipstick", "eye_shadow", "blush")
 ANCESTRIES = ("ancestry_african", "ancestry_asian", "ancestry_european")
 PARTINGS = (-1.0, -0.5, 0.5, 1.0)
 EARRINGS = (0.0, 0.25, 0.75, 1.0)

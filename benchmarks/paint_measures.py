@@ -157,12 +157,3 @@ def iris_blueness(head: MeasuredHead, ruler: Ruler) -> float:
     radius = np.hypot(*np.meshgrid(coordinate, coordinate))
     iris = head.eye_image[(radius > 0.18) & (radius < 0.26)].mean(axis=0)
     return float((iris[2] - iris[0]) / iris.sum())
-
-
-def brow_color(head: MeasuredHead, ruler: Ruler) -> np.ndarray:
-    """Colour (3,) of the brows' darkest texels."""
-    x, y, z = ruler.texel_place.T
-    where = (np.abs(x) > 0.015) & (np.abs(x) < 0.055) & (z > 0.016) & (z < 0.030) & (y < 0.03)
-    color = head.texel_color[where]
-    light = color @ LUMINANCE
-    return np.median(color[light <= np.percentile(light, 15)], axis=0)

@@ -91,11 +91,6 @@ def mouth_width(head: MeasuredHead, ruler: Ruler) -> float:
     return _distance(head, 48, 54)
 
 
-def lip_height(head: MeasuredHead, ruler: Ruler) -> float:
-    """Height of both lips' red, outline to lip line, in the middle."""
-    return _height(head, 51, 62) + _height(head, 66, 57)
-
-
 def lip_protrusion(head: MeasuredHead, ruler: Ruler) -> float:
     """How far the lips stand before the line from the nose's base to the chin."""
     lips = head.landmarks[[51, 57]].mean(axis=0)

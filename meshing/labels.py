@@ -6,7 +6,6 @@ NOSE = 2
 EYES = (4, 5)
 BROWS = (6, 7)
 EARS = (8, 9)
-MOUTH = 10
 UPPER_LIP = 11
 LOWER_LIP = 12
 HAIR = 13

@@ -64,11 +64,6 @@ class Template:
         return np.asarray(self.subdivision @ stacked).reshape(-1, 3, self.shape_count)
 
     @cached_property
-    def surface_weights(self) -> np.ndarray:
-        """Skin weights on the guide surface (W, 5)."""
-        return np.asarray(self.subdivision @ self.weights)
-
-    @cached_property
     def surface_uvs(self) -> np.ndarray:
         """Texture coordinates of the guide triangles (T, 3, 2), NaN on the neck cap."""
         uvs = self.surface_uv_points[self.surface_uv_faces].astype(np.float64)
@@ -128,10 +123,6 @@ class Template:
     def masks_on_surface(self, name: str) -> np.ndarray:
         """Return a region mask on the guide surface (W,)."""
         return np.asarray(self.subdivision @ self.masks[name])
-
-    def expression_index(self, name: str) -> int:
-        """Return the index of an expression by its ARKit name."""
-        return self.expression_names.index(name)
 
 
 def _islands(uv_faces: np.ndarray, point_count: int) -> np.ndarray:
