@@ -13,6 +13,7 @@ PLANE_RESOLUTION = 256
 PLANE_CHANNELS = 32
 SUPER_RESOLUTION_W = 512
 FLAME_VERTICES = 5023
+CAMERA_NUMBERS = 25
 
 # Conditional networks of Next3D: side of the input, of the smallest encoded map.
 CONDITIONAL = {"mouth_backbone": (64, 4), "neural_blending": (256, 32)}
@@ -56,7 +57,6 @@ OPTIONAL: dict[str, Shape] = {
     "dataset_label_std": (None,),
     "dense_faces": (1, None, 3),
     "uvcoords": (1, None, 3),
-    "face_uvcoords": (1, None, 3, 3),
 }
 
 
@@ -68,7 +68,12 @@ def channels(resolution: int, config: dict[str, Any]) -> int:
 def _topology(found: dict[str, tuple[int, ...]]) -> dict[str, Shape]:
     faces = found.get("faces", (1, None, 3))
     count = faces[1] if len(faces) == 3 else None
-    return {"faces": (1, count, 3), "uvfaces": (1, count, 3), "raw_uvcoords": (1, None, 2)}
+    return {
+        "faces": (1, count, 3),
+        "uvfaces": (1, count, 3),
+        "raw_uvcoords": (1, None, 2),
+        "face_uvcoords": (1, count, 3, 3),
+    }
 
 
 def _network(
@@ -86,20 +91,19 @@ def _mapping(
     prefix: str, config: dict[str, Any], found: dict[str, tuple[int, ...]]
 ) -> dict[str, Shape]:
     """z and the embedded camera through dense layers, whose inner widths are taken as found."""
-    shapes: dict[str, Shape] = {f"{prefix}w_avg": (config["w_dim"],)}
-    width = config["z_dim"]
-    if config["c_dim"] > 0:
-        embedded = _first_side(found, f"{prefix}embed.weight")
-        # Labels may carry expression codes behind the camera's 25 numbers; they are not embedded.
-        cameras = found.get(f"{prefix}embed.weight", (0, 0))[-1:]
-        inputs = 25 if cameras == (25,) else config["c_dim"]
-        shapes[f"{prefix}embed.weight"] = (embedded, inputs)
-        shapes[f"{prefix}embed.bias"] = (embedded,)
-        width += embedded or 0
+    w_dim = config["w_dim"]
+    # Labels may carry expression codes behind the camera's 25 numbers; they are not embedded.
+    cameras = found.get(f"{prefix}embed.weight", ())[-1:] == (CAMERA_NUMBERS,)
+    shapes: dict[str, Shape] = {
+        f"{prefix}w_avg": (w_dim,),
+        f"{prefix}embed.weight": (w_dim, CAMERA_NUMBERS if cameras else config["c_dim"]),
+        f"{prefix}embed.bias": (w_dim,),
+    }
     layers = sum(name.startswith(f"{prefix}fc") and name.endswith(".weight") for name in found)
+    width: int | None = config["z_dim"] + w_dim
     for layer in range(max(layers, 1)):
         last = layer == max(layers, 1) - 1
-        output = config["w_dim"] if last else _first_side(found, f"{prefix}fc{layer}.weight")
+        output = w_dim if last else _first_side(found, f"{prefix}fc{layer}.weight")
         shapes[f"{prefix}fc{layer}.weight"] = (output, width)
         shapes[f"{prefix}fc{layer}.bias"] = (output,)
         width = output

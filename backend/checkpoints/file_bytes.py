@@ -25,6 +25,8 @@ FOREIGN = (
     (b"\x89HDF", "an HDF5 file"),
     (b"version https://git-lfs", "a Git LFS pointer in place of the file"),
 )
+# A protocol, or what a dictionary, a list or a name begins with before protocol 2.
+FIRST_OPCODES = {b"\x80", b"(", b"}", b"]", b"c"}
 PARTIAL_SUFFIXES = {".part", ".crdownload", ".download", ".partial", ".aria2", ".tmp"}
 
 
@@ -84,6 +86,8 @@ def check_head(head: bytes) -> None:
         raise CheckpointError("is a safetensors file, which already is a converted model")
     if text.startswith((b"# ", b"v ", b"o ", b"mtllib")):
         raise CheckpointError("is an OBJ mesh or another text file")
+    if head[:1] not in FIRST_OPCODES:
+        raise CheckpointError("is no pickle")
 
 
 def _check_tail(tail: bytes) -> None:

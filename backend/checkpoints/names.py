@@ -145,6 +145,8 @@ def _persistent_module(meta: Any) -> ModuleRecord:
     """A network module with its source beside it; the source stays text."""
     if type(meta) is not dict:
         raise CheckpointError(f"holds a network module made of {shown(meta)}")
+    if meta.get("type") != "class":
+        raise CheckpointError(f"holds a persistent {shown(meta.get('type'))}, not a class")
     name, source, state = (meta.get(key) for key in ("class_name", "module_src", "state"))
     if not isinstance(name, str) or not isinstance(source, str | LongText):
         raise CheckpointError("holds a network module without a class name or source")

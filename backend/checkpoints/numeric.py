@@ -13,7 +13,8 @@ from .records import PlaceholderObject
 from .tensors import TensorRecord, to_tensor
 
 MAX_CHUMPY_DEPTH = 8
-MAX_ELEMENTS = 1 << 25
+# FLAME's 400 directions are 6 million numbers.
+MAX_ELEMENTS = 1 << 23
 SPARSE = {"csc_matrix", "csr_matrix", "csc_array", "csr_array"}
 COORDINATES = {"coo_matrix", "coo_array"}
 

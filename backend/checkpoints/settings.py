@@ -46,10 +46,18 @@ RENDERING_DEFAULTS: dict[str, Any] = {
 
 SUPER_RESOLUTIONS = {128: "2X", 256: "4X", 512: "8XDC"}
 
+# What every released model has and the generators here are written for.
+FIXED = {
+    "clamp_mode": "softplus",
+    "disparity_space_sampling": False,
+    "superresolution_noise_mode": "none",
+}
+FLAGS = ("sr_antialias", "c_gen_conditioning_zero", "white_back")
+
 # Inclusive ranges; far beyond every release and far below what would exhaust a computer.
 INTEGERS = {
     "z_dim": (1, 4096),
-    "c_dim": (0, 1024),
+    "c_dim": (25, 1024),
     "w_dim": (1, 4096),
     "img_resolution": (128, 512),
     "img_channels": (3, 3),
@@ -84,6 +92,12 @@ def complete_settings(
         **config.get("rendering_kwargs", {}),
         **rendering,
     }
+    # Releases name the class; by the image's side where one does not.
+    side = config.get("img_resolution")
+    if "superresolution_module" not in config["rendering_kwargs"] and side in SUPER_RESOLUTIONS:
+        config["rendering_kwargs"]["superresolution_module"] = (
+            f"SuperresolutionHybrid{SUPER_RESOLUTIONS[side]}"
+        )
     if resolution is not None:
         config["neural_rendering_resolution"] = resolution
     check_settings(config)
@@ -107,13 +121,24 @@ def check_settings(config: dict[str, Any]) -> None:
         if not _is_number(rendering.get(name)) or not low <= rendering[name] <= high:
             raise _out_of_range(name, rendering.get(name), low, high)
     _check_rays(rendering)
+    _check_pivot(rendering["avg_camera_pivot"])
+    for name in FLAGS:
+        if type(rendering.get(name)) is not bool:
+            raise CheckpointError(f"has {name} {shown(rendering.get(name))} where a flag belongs")
+    for name, value in FIXED.items():
+        if rendering.get(name) != value:
+            raise CheckpointError(
+                f"renders with {name} {shown(rendering.get(name))}, supported is {value}"
+            )
+    clamp = config["conv_clamp"]
+    if clamp is not None and not (_is_number(clamp) and clamp > 0):
+        raise CheckpointError(f"has conv_clamp {shown(clamp)} where a positive number belongs")
+    super_resolution_name(config)
 
 
 def super_resolution_name(config: dict[str, Any]) -> str:
     """Return "8XDC", "8X", "4X" or "2X"."""
-    path = config["rendering_kwargs"].get("superresolution_module")
-    if path is None:
-        return SUPER_RESOLUTIONS[config["img_resolution"]]
+    path = config["rendering_kwargs"].get("superresolution_module", "")
     name = str(path).rpartition(".")[2].removeprefix("SuperresolutionHybrid")
     if name not in ("8XDC", "8X", "4X", "2X"):
         raise CheckpointError(f"has the unknown super-resolution {shown(path)}")
@@ -127,6 +152,12 @@ def _check_rays(rendering: dict[str, Any]) -> None:
         return
     if not (_is_number(start) and _is_number(end) and 0 <= start < end <= 1e4):
         raise CheckpointError(f"has rays from {shown(start)} to {shown(end)}")
+
+
+def _check_pivot(pivot: Any) -> None:
+    sane = isinstance(pivot, list) and len(pivot) == 3
+    if not sane or not all(_is_number(value) and abs(value) < 1e3 for value in pivot):
+        raise CheckpointError("has an avg_camera_pivot that is no point")
 
 
 def _is_number(value: Any) -> bool:

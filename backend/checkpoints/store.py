@@ -163,7 +163,7 @@ class ModelStore:
         folder = self.root / model_id
         try:
             return _described(model_id, folder)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             return StoredModel(
                 id=model_id,
                 folder=folder,

@@ -33,7 +33,7 @@ def validate_shapes(family: str, config: dict[str, Any], found: dict[str, tuple[
     if missing:
         raise CheckpointError(f"lacks {_first_few(missing)}")
     allowed = expected | OPTIONAL if family == "next3d" else expected | _optional_eg3d()
-    strange = [name for name in found if name not in allowed]
+    strange = [shown(name) for name in found if name not in allowed]
     if strange:
         raise CheckpointError(f"has {_first_few(strange)}, which {family} does not have")
     wrong = [
@@ -101,6 +101,6 @@ def _text(shape: Shape) -> str:
 
 
 def _first_few(names: list[str]) -> str:
-    text = ", ".join(shown(name) for name in names[:NAMED])
+    text = ", ".join(names[:NAMED])
     more = len(names) - NAMED
     return f"{text} and {more} more" if more > 0 else text
