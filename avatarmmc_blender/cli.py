@@ -1,4 +1,4 @@
-"""The command line: one head into files, or a list of what can be asked for.
+"""The command line: one head into files, official models, or a list of what can be asked for.
 
 Whatever a user can get wrong ends in one sentence on stderr and exit code 2, with no file left.
 """
@@ -18,7 +18,15 @@ from typing import NoReturn
 from . import report as reports
 from .errors import AvatarError, Cancelled
 from .files import check_file, written_aside
-from .settings import DEVICES, RESOLUTION_RANGE, GenerateSettings, parse_attributes
+from .models_cli import add_models_commands
+from .models_store import listed_models
+from .settings import (
+    BUNDLED_MODEL,
+    DEVICES,
+    RESOLUTION_RANGE,
+    GenerateSettings,
+    parse_attributes,
+)
 from .stages import overall_fraction
 
 OUTPUT_SUFFIXES = (".glb", ".fbx", ".blend")
@@ -33,23 +41,27 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command of `argv` and return the exit code: 0 done, 2 not possible."""
+    """Run the command of `argv` and return the exit code.
+
+    0 done, 1 a verification that failed, 2 not possible.
+    """
     try:
         arguments = _parser().parse_args(argv)
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except AvatarError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(Cancelled(), file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="avatarmmc", description="Textured, rigged 3D heads.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="generate|info")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="generate|info|models")
     _add_generate(commands.add_parser("generate", help="make one head and write it to files"))
+    models = commands.add_parser("models", help="add, list, verify and remove official models")
+    add_models_commands(models)
     info = commands.add_parser("info", help="list attributes with ranges, models and devices")
     info.set_defaults(run=_info)
     return parser
@@ -65,6 +77,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "truncation": f"0 average head to 1 full variety (default {default.truncation})",
         "resolution": f"surface cells a side, {low} to {high} (default {default.resolution})",
         "texture": f"texture pixels a side (default {default.texture})",
+        "model": "a converted official model that `models list` lists (default the bundled one)",
         "device": f"{', '.join(DEVICES)} (default {default.device})",
         "preview": "render the head with Cycles",
         "report": "seconds, memory and counts as .json or as .html page; may be given twice",
@@ -77,6 +90,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     for name, kind in (("truncation", float), ("resolution", int), ("texture", int)):
         value = getattr(default, name)
         add(f"--{name}", metavar="N", type=kind, default=value, help=helps[name])
+    add("--model", metavar="ID", default=default.model, help=helps["model"])
     add("--device", metavar="NAME", default=default.device, help=helps["device"])
     add("--preview", **files, help=helps["preview"])
     add("--report", **files, action="append", default=[], help=helps["report"])
@@ -93,6 +107,7 @@ def _generate(arguments: argparse.Namespace) -> None:
         texture=arguments.texture,
         device=arguments.device,
         raw_surface=arguments.raw_surface,
+        model=arguments.model,
     )
     settings.check()
     _check_files(arguments)
@@ -192,5 +207,7 @@ def _info(arguments: argparse.Namespace) -> None:
     size = (
         f"{BUNDLED_WEIGHTS.stat().st_size / 1e6:.1f} MB" if BUNDLED_WEIGHTS.exists() else "missing"
     )
-    print(f"Models\n  {MODEL_ID} ({size})")
+    print(f"Models (--model ID)\n  {BUNDLED_MODEL}  {MODEL_ID} ({size})")
+    for model in listed_models():
+        print(f"  {model.id}  {model.family_name}{', ' * bool(model.problem)}{model.problem}")
     print(f"Devices\n  {', '.join(devices)}")

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import official_pipeline
 from .errors import AvatarError
 from .memory import peak_memory
 from .meshing.rigged_head import Part, RiggedHead
 from .models import LoadedModel, choose_device, import_torch, load_model
-from .settings import GenerateSettings
+from .official_models import OfficialModel, load_official_model
+from .settings import BUNDLED_MODEL, GenerateSettings
 from .stages import Progress, StageClock
 from .version import VERSION
 
@@ -32,7 +34,7 @@ LIFE_SCALE = 1.0 / 1.2134
 
 @dataclass(frozen=True)
 class GeneratedHead:
-    """A head, the latent (104,) float32 that it came from, and how it was made."""
+    """A head, the latent (D,) float32 that it came from, and how it was made."""
 
     rigged: RiggedHead
     latent: np.ndarray
@@ -51,14 +53,39 @@ def generate(settings: GenerateSettings, callback: Progress | None = None) -> Ge
     clock = StageClock(callback)
     with _explained_memory_errors(device):
         clock("latent", 0.0)
-        model = load_model(device)
-        latent = make_latent(settings, model)
-        clock("planes", 0.0)
-        field = make_field(latent, model, device, tick=clock.tick)
-        rigged = _make_head(field, model, settings, clock)
+        if settings.model == BUNDLED_MODEL:
+            model, latent, rigged = _bundled_head(settings, device, clock)
+        else:
+            model, latent, rigged = _official_head(settings, device, clock)
     seconds = clock.stop()
     report = _report(settings, device, model, rigged, seconds)
     return GeneratedHead(rigged, latent, settings, report)
+
+
+def _bundled_head(
+    settings: GenerateSettings, device: str, clock: StageClock
+) -> tuple[LoadedModel, np.ndarray, RiggedHead]:
+    model = load_model(device)
+    latent = make_latent(settings, model)
+    clock("planes", 0.0)
+    field = make_field(latent, model, device, tick=clock.tick)
+    with _explained_surface_errors():
+        rigged = _make_head(field, model, settings, clock)
+    return model, latent, rigged
+
+
+def _official_head(
+    settings: GenerateSettings, device: str, clock: StageClock
+) -> tuple[OfficialModel, np.ndarray, RiggedHead]:
+    model = load_official_model(settings.model, device)
+    official_pipeline.check_model(model, settings)
+    latent = official_pipeline.make_latent(settings, model)
+    clock("planes", 0.0)
+    field = official_pipeline.make_field(latent, model, settings.truncation, tick=clock.tick)
+    clock("surface", 0.0)
+    with _explained_surface_errors():
+        rigged = official_pipeline.make_head(field, model, settings, clock)
+    return model, latent, rigged
 
 
 def make_latent(settings: GenerateSettings, model: LoadedModel) -> np.ndarray:
@@ -93,20 +120,25 @@ def _make_head(
     from .meshing.surface import extract_surface
 
     clock("surface", 0.0)
+    surface = extract_surface(field, settings.resolution, callback=clock)
+    rigged = assemble_head(
+        field,
+        surface,
+        model.template,
+        texture=settings.texture,
+        raw_surface=settings.raw_surface,
+        callback=clock,
+    )
+    return rigged.scaled(LIFE_SCALE)
+
+
+@contextmanager
+def _explained_surface_errors() -> Iterator[None]:
     try:
-        surface = extract_surface(field, settings.resolution, callback=clock)
-        rigged = assemble_head(
-            field,
-            surface,
-            model.template,
-            texture=settings.texture,
-            raw_surface=settings.raw_surface,
-            callback=clock,
-        )
+        yield
     except ValueError as error:
         logger.debug("no head", exc_info=True)
         raise AvatarError(f"This seed gives no head ({error}); try another seed.") from error
-    return rigged.scaled(LIFE_SCALE)
 
 
 @contextmanager
@@ -124,7 +156,7 @@ def _explained_memory_errors(device: str) -> Iterator[None]:
 def _report(
     settings: GenerateSettings,
     device: str,
-    model: LoadedModel,
+    model: LoadedModel | OfficialModel,
     rigged: RiggedHead,
     seconds: dict[str, float],
 ) -> dict:

@@ -13,6 +13,7 @@ SEED_LIMIT = 2**31 - 1
 RESOLUTION_RANGE = (32, 768)
 TEXTURE_SIZES = (128, 256, 512, 1024, 2048, 4096)
 DEVICES = ("auto", "cpu", "cuda", "mps")
+BUNDLED_MODEL = "bundled"
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class GenerateSettings:
     seed names the random part of the head; attributes override parts of it; truncation draws the
     random part towards the average head (0 average, 1 full variety); resolution is the number of
     surface cells along each side of the head's cube; texture the pixels along the albedo's side;
-    raw_surface adds the unrigged surface that the head was fitted to.
+    raw_surface adds the unrigged surface that the head was fitted to; model is the bundled one or
+    the id of a converted official one.
     """
 
     seed: int = 0
@@ -32,6 +34,7 @@ class GenerateSettings:
     texture: int = 1024
     device: str = "auto"
     raw_surface: bool = False
+    model: str = BUNDLED_MODEL
 
     def check(self) -> None:
         """Raise AvatarError if a value is out of its range (attributes are checked when used)."""

@@ -47,14 +47,17 @@ def template_from_model(model: HeadModel) -> Template:
     )
 
 
-def template_from_flame(model: FlameModel, uvs: np.ndarray | None = None) -> FlameTemplate:
+def template_from_flame(
+    model: FlameModel, uvs: np.ndarray | None = None, faces: np.ndarray | None = None
+) -> FlameTemplate:
     """Return the numpy template of a FLAME model; arrays are float64 or int64.
 
-    uvs (F, 3, 2) are the corners' texture coordinates; without them the head is unrolled.
+    uvs (F, 3, 2) are texture coordinates of the corners of `faces` (F, 3), which are the model's
+    own if not given; without them the head is unrolled.
     """
     turn = MODEL_FROM_FLAME
     rest = _array(model.v_template) @ turn.T
-    faces = _array(model.faces)
+    faces = _array(model.faces) if faces is None else faces.astype(np.int64)
     elements = _array(model.posedirs).reshape(4, 3, 3, len(rest), 3)
     # What a rotation's element means depends on the axes; so does where its corrective points.
     correctives = np.einsum("ri,cj,kl,qijvl->qrcvk", turn, turn, turn, elements, optimize=True)

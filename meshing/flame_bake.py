@@ -9,8 +9,7 @@ from .geometry import normalize, vertex_normals
 from .texel_map import dilate, texel_map
 
 CHUNK = 1 << 16  # texels per field query
-LEAST_OPACITY = 0.3  # below this a ray has missed the head
-LEAST_SEEN = 0.05  # of all texels that must see something
+LEAST_SEEN = 0.05  # of all texels that must see the head
 EYE_FACING = 0.35  # cosine to the front below which an eyeball is hidden in its socket
 SCLERA_RANK = 0.75  # of the visible eye's brightness that the hidden part is painted with
 
@@ -28,17 +27,16 @@ def bake_flame(
     texels = texel_map(template, template.uvs, resolution)
     normals = vertex_normals(vertices, template.faces)
     colors = np.empty((len(texels.texel), 3), np.float32)
-    opacity = np.empty(len(colors), np.float32)
+    seen = np.empty(len(colors), bool)
     facing = np.empty(len(colors), np.float32)
     for start in range(0, len(colors), CHUNK):
         part = slice(start, start + CHUNK)
         corners, bary = template.faces[texels.triangle[part]], texels.bary[part, :, None]
         points = (vertices[corners] * bary).sum(axis=1)
         normal = normalize((normals[corners] * bary).sum(axis=1))
-        colors[part], opacity[part] = field.seen_color(points, normal)
+        colors[part], seen[part] = field.seen_color(points, normal)
         facing[part] = -normal[:, 1]
         report("bake", 0.95 * min(start + CHUNK, len(colors)) / len(colors))
-    seen = opacity > LEAST_OPACITY
     if seen.mean() < LEAST_SEEN:
         raise ValueError("the field is empty where the head's skin is")
     eyes = (template.eye[template.faces] > 0).all(axis=1)[texels.triangle]

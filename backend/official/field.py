@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..generator.field import FieldSample
 from ..generator.plane_field import PlaneField
-from .density_level import choose_level, slope_at
+from .density_level import PREFERRED, choose_level, slope_at
 
 WORLD_SCALE = 2.5  # generator's units per metre
 WORLD_UP = 0.01  # metres that the mesh is raised by before that
@@ -63,12 +63,13 @@ class OfficialField:
         )
 
     def seen_color(self, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return colour (N, 3) and opacity (N,) of short rays against the normals (N, 3).
+        """Return what short rays from points (N, 3) against the normals (N, 3) see.
 
-        As the volume is rendered, so that a point a little off the surface has its colour.
+        Colour (N, 3), composited as the volume is rendered, so that a point a little off the
+        surface has the surface's; and whether the ray meets the surface, (N,) bool.
         """
         both = self._chunked(self._seen, np.concatenate([points, normals], axis=1))
-        return both[:, :3], both[:, 3]
+        return both[:, :3], both[:, 3] > 0.5
 
     # -- inside --------------------------------------------------------------------------------
 
@@ -101,14 +102,17 @@ class OfficialField:
         along = (points + offsets[:, None] * normals).reshape(-1, 3)
         features, density = self.read(to_world(along)[None])
         step = WORLD_SCALE * (RAY[0] - RAY[1]) / (RAY_SAMPLES - 1)
-        density = torch.nn.functional.softplus(density.view(-1, RAY_SAMPLES) - 1.0)
+        density = density.view(-1, RAY_SAMPLES) - self.level
+        met = (density > 0).any(1, keepdim=True)
+        # The surface is as dense as it is in generators of the usual scale.
+        density = torch.nn.functional.softplus(density + PREFERRED - 1.0)
         through = torch.exp(-(density * step).cumsum(1))
         before = torch.cat([torch.ones_like(through[:, :1]), through[:, :-1]], 1)
         weight = before - through
         total = weight.sum(1, keepdim=True)
         color = (features[0, :, :3].view(-1, RAY_SAMPLES, 3) * weight[..., None]).sum(1)
         color = color / total.clamp_min(1e-6)
-        return torch.cat([color.clamp(0.0, 1.0), total], 1)
+        return torch.cat([color.clamp(0.0, 1.0), met], 1)
 
     def _tick(self) -> None:
         if self.tick is not None:

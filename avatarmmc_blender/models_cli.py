@@ -1,0 +1,116 @@
+"""The command line's `models`: add, list, verify and remove official models."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .errors import AvatarError
+from .models_store import listed_models, models_folder
+from .settings import DEVICES
+
+FAILED = 1  # exit code of a verification that found differences
+
+
+def add_models_commands(parser: argparse.ArgumentParser) -> None:
+    """Give `parser` the commands of `models`."""
+    commands = parser.add_subparsers(
+        dest="models_command", required=True, metavar="add|list|verify|remove"
+    )
+    add = commands.add_parser("add", help="convert a released Next3D or EG3D file and keep it")
+    add.add_argument("file", metavar="FILE", type=Path, help="the released .pkl file")
+    flame = "generic_model.pkl or flame2023.pkl; landmark_embedding.npy is looked for beside it"
+    add.add_argument("--flame", metavar="FILE", type=Path, help=flame)
+    add.set_defaults(run=_add)
+    listing = commands.add_parser("list", help="list converted models with licence and memory")
+    listing.set_defaults(run=_list)
+    verify = commands.add_parser(
+        "verify", help="compare with reference outputs, or test a converted model"
+    )
+    what = "a folder of reference outputs, or the id of a converted model"
+    verify.add_argument("target", metavar="FOLDER|ID", help=what)
+    verify.add_argument("--device", metavar="NAME", choices=DEVICES, default="auto")
+    verify.set_defaults(run=_verify)
+    remove = commands.add_parser("remove", help="delete a converted model")
+    remove.add_argument("id", metavar="ID")
+    remove.set_defaults(run=_remove)
+
+
+def _add(arguments: argparse.Namespace) -> None:
+    from .model_actions import add_model
+
+    model = add_model(arguments.file, arguments.flame)
+    info = next(item for item in listed_models() if item.id == model.id)
+    print(f"{model.id}: {info.family_name}, {_megabytes(model.memory_bytes)} of memory")
+    if info.problem:
+        print(f"  {info.problem}")
+    print(model.licence)
+
+
+def _list(arguments: argparse.Namespace) -> None:
+    models = listed_models()
+    if not models:
+        print(f"No official models in {models_folder()}; `models add FILE` converts one.")
+    for model in models:
+        head = "with FLAME" if model.has_flame else "without FLAME"
+        print(
+            f"{model.id}: {model.family_name}, {head}, {_megabytes(model.memory_bytes)} of memory"
+        )
+        if model.problem:
+            print(f"  {model.problem}")
+        for line in model.licence.splitlines():
+            print(f"  {line}")
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    folder = Path(arguments.target)
+    known = {model.id for model in listed_models()}
+    if arguments.target in known and not folder.is_dir():
+        return _verify_stored(arguments.target, arguments.device)
+    if not folder.is_dir():
+        raise AvatarError(
+            f"{arguments.target} is neither a folder nor a converted model; "
+            f"`models list` lists them ({len(known)})."
+        )
+    return _verify_folder(folder)
+
+
+def _verify_stored(model_id: str, device: str) -> int:
+    from .model_actions import verify_model
+
+    found = verify_model(model_id, device)
+    print(f"{model_id}: {found.tensors} tensors of the right shapes, all finite; {found.note}")
+    if found.preview is not None:
+        print(found.preview)
+    return 0
+
+
+def _verify_folder(folder: Path) -> int:
+    from .models import import_torch
+
+    import_torch()
+    from .backend.official.verify import verify_folder
+
+    failed = count = 0
+    try:
+        for row in verify_folder(folder):
+            count += 1
+            failed += not row.passed
+            mark = "ok  " if row.passed else "FAIL"
+            print(f"{mark} {row.name:<40} {row.max_error:.2e} (at most {row.tolerance:.0e})")
+    except (OSError, ValueError, KeyError) as error:
+        raise AvatarError.from_error(error) from error
+    print(f"{count - failed} of {count} agree", file=sys.stderr if failed else sys.stdout)
+    return FAILED if failed else 0
+
+
+def _remove(arguments: argparse.Namespace) -> None:
+    from .model_actions import remove_model
+
+    remove_model(arguments.id)
+    print(f"{arguments.id} removed")
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.0f} MB"
