@@ -22,7 +22,8 @@ class PlaneField:
 
     def __init__(self, planes: Tensor, axes: Tensor, box_warp: float, decoder: OSGDecoder) -> None:
         self.batch, _, channels, self.height, self.width = planes.shape
-        self.to_planes = torch.linalg.inv(axes.to(planes))[:, :, :2] * (2.0 / box_warp)
+        self.to_planes = torch.linalg.inv(axes.to(planes))[:, :, :2]
+        self.scale = 2.0 / box_warp
         first, last = decoder.net[0], decoder.net[2]
         texels = planes.permute(0, 1, 3, 4, 2).reshape(-1, channels)
         weight = first.weight * (first.weight_gain / planes.shape[1])
@@ -74,8 +75,9 @@ class PlaneField:
     def _corners(self, points: Tensor, sample: int) -> tuple[Tensor, Tensor]:
         """Return texel indices (N, 12) and their bilinear weights; texels outside weigh nothing."""
         size = points.new_tensor([self.width, self.height])
-        grid = torch.einsum("nd,kdc->nkc", points, self.to_planes)
-        place = torch.addcmul((size - 1.0) / 2.0, grid, size / 2.0)
+        grid = torch.einsum("nd,kdc->nkc", points * self.scale, self.to_planes)
+        # rounded as grid_sample does it: texels of random networks differ a lot
+        place = ((grid + 1.0) * size - 1.0) / 2.0
         # far points would overflow the integers; two texels outside weigh nothing already
         place = torch.minimum(place.clamp(min=-2.0), size + 1.0)
         low = place.floor()

@@ -101,6 +101,16 @@ def box_intersection(origins: Tensor, directions: Tensor, size: float) -> tuple[
     return torch.where(hit, near, starts.min()), torch.where(hit, far, starts.max())
 
 
+def ray_ends(
+    origins: Tensor, directions: Tensor, settings: RenderSettings
+) -> tuple[Tensor, Tensor]:
+    """Return near and far depths (B, M, 1) that rays (B, M, 3) are sampled between."""
+    if settings.ray_start is None or settings.ray_end is None:
+        return box_intersection(origins, directions, settings.box_size)
+    near = torch.full_like(origins[..., :1], settings.ray_start)
+    return near, torch.full_like(near, settings.ray_end)
+
+
 def stratified_depths(near: Tensor, far: Tensor, jitter: Tensor) -> Tensor:
     """Return depths (B, M, n, 1): evenly from near to far (B, M, 1), each moved up by a jitter."""
     count = jitter.shape[2]
@@ -195,11 +205,7 @@ def render_rays(
 
     With `rays_at_a_time` the same picture takes less memory.
     """
-    if settings.ray_start is None or settings.ray_end is None:
-        near, far = box_intersection(origins, directions, settings.box_size)
-    else:
-        near = torch.full_like(origins[..., :1], settings.ray_start)
-        far = torch.full_like(near, settings.ray_end)
+    near, far = ray_ends(origins, directions, settings)
     if draws is None:
         draws = Draws.random(origins, settings)
     batch, count, _ = origins.shape

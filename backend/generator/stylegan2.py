@@ -149,6 +149,10 @@ def modulated_conv2d(
     `up` doubles the resolution: transposed convolution of stride 2, then `kernel` (4, 4) times 4.
     Equations 1 and 3 of Karras et al. 2020, applied to activations instead of weights.
     """
+    if demodulate and _computes_in_half(x):
+        # Demodulation undoes any scale of the styles; with this one sums stay below half's limit.
+        limit = styles.abs().amax(dim=1, keepdim=True) * math.sqrt(weight[0].numel())
+        styles = styles / limit.clamp(min=NORM_EPSILON)
     modulated = x * styles.to(x.dtype)[:, :, None, None]
     if up:
         spread = functional.conv_transpose2d(modulated, weight.transpose(0, 1), stride=2)
@@ -158,6 +162,13 @@ def modulated_conv2d(
     if demodulate:
         y = y * demodulation(weight, styles).to(y.dtype)[:, :, None, None]
     return y
+
+
+def _computes_in_half(x: Tensor) -> bool:
+    device = x.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device) == torch.float16
+    return x.dtype == torch.float16
 
 
 class SynthesisLayer(nn.Module):

@@ -53,7 +53,8 @@ class OfficialConfig:
         while f"{prefix}fc{layers}.weight" in state:
             layers += 1
         hidden, first_in = state[f"{prefix}fc0.weight"].shape
-        resolution = extra.get("neural_rendering_resolution", cls.resolution)
+        resolution = config.get("neural_rendering_resolution", cls.resolution)
+        resolution = extra.get("neural_rendering_resolution", resolution)
         return cls(
             z_dim=first_in - w_dim,
             c_dim=c_dim,

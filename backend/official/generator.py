@@ -37,8 +37,8 @@ def camera_of_label(label: Tensor) -> tuple[Tensor, Tensor]:
 class OfficialGenerator(nn.Module):
     """The common parts; state names are those of the public programs.
 
-    `half` runs the networks in half precision where the device has it; planes, fields and images
-    are float32 at all times.
+    `half_precision` is that of super-resolution, as the public programs have it on graphics cards;
+    planes and fields, which decide about shape, are float32 at all times.
     """
 
     def __init__(self, config: OfficialConfig, num_ws: int) -> None:
@@ -86,14 +86,8 @@ class OfficialGenerator(nn.Module):
 
     def static_planes(self, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
         """Return the backbone's planes (B, 3, 32, 256, 256)."""
-        with self.network_precision():
-            planes = self.backbone["synthesis"](ws[:, :NUM_PLANE_WS], noise_mode)
+        planes = self.backbone["synthesis"](ws[:, :NUM_PLANE_WS], noise_mode)
         return planes.unflatten(1, (3, PLANE_CHANNELS))
-
-    def network_precision(self) -> torch.autocast:
-        """Return the context that networks run in: half precision if asked for, or as they are."""
-        device = self.plane_axes.device.type
-        return torch.autocast(device, torch.float16, enabled=self.half_precision)
 
     def field(self, planes: Tensor) -> PlaneField:
         """Return colours and raw density as a function of points; keep it for many calls."""
@@ -125,6 +119,7 @@ class OfficialGenerator(nn.Module):
 
     def super_resolve(self, raw: RawImage, ws: Tensor) -> Tensor:
         """Return the final image (B, 3, 512, 512), or as the checkpoint has it, about -1..1."""
-        with self.network_precision():
+        device = raw.features.device.type
+        with torch.autocast(device, torch.float16, enabled=self.half_precision):
             image = self.superresolution(raw.features, ws[:, :NUM_PLANE_WS])
         return image.float()

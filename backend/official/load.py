@@ -33,7 +33,7 @@ _UNUSED = re.compile(
 
 
 def load_official(checkpoint: Checkpoint, half: bool = False) -> EG3D | Next3D:
-    """Return the checkpoint's generator, ready to run; `half` uses half precision."""
+    """Return the checkpoint's generator, ready to run; `half` is super-resolution's precision."""
     family, state, extra = checkpoint.family, checkpoint.state, checkpoint.extra
     config = OfficialConfig.from_checkpoint(checkpoint.config, state, extra)
     with torch.device("meta"):

@@ -106,8 +106,7 @@ class Next3D(OfficialGenerator):
 
     def texture(self, ws: Tensor) -> Tensor:
         """Return the neural texture (B, 32, 256, 256) of ws (B, 28, w_dim)."""
-        with self.network_precision():
-            return self.texture_backbone["synthesis"](ws[:, NUM_PLANE_WS:])
+        return self.texture_backbone["synthesis"](ws[:, NUM_PLANE_WS:])
 
     def prepare(self, ws: Tensor) -> Next3DIdentity:
         """Return all that an identity needs whatever the mesh and the camera."""
@@ -161,13 +160,11 @@ class Next3D(OfficialGenerator):
         ]
         mouth_input = torch.cat(crops)
         styles = ws[:, :NUM_PLANE_WS]
-        with self.network_precision():
-            mouth = self.mouth_backbone["synthesis"](mouth_input, styles)
+        mouth = self.mouth_backbone["synthesis"](mouth_input, styles)
         stitched = front.features.clone()
         for i, (y0, y1, x0, x1) in enumerate(boxes):
             stitched[i, :, y0:y1, x0:x1] = _resized(mouth[i : i + 1], y1 - y0)[0]
-        with self.network_precision():
-            blended = self.neural_blending["synthesis"](stitched, styles)
+        blended = self.neural_blending["synthesis"](stitched, styles)
         return FrontPlane(boxes, mouth_input, mouth, stitched, blended)
 
     def blend(self, static_planes: Tensor, front: Tensor, views: list[SeenTexture]) -> Tensor:
