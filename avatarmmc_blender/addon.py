@@ -2,10 +2,30 @@
 
 from __future__ import annotations
 
-from . import generate_task, head_operators, operators, panel, preferences, properties
+from . import (
+    generate_task,
+    head_operators,
+    model_list,
+    model_operators,
+    model_task,
+    operators,
+    panel,
+    preferences,
+    properties,
+)
 
 # Panels draw what the others register, so they come last.
-MODULES = (preferences, properties, generate_task, operators, head_operators, panel)
+MODULES = (
+    preferences,
+    properties,
+    generate_task,
+    model_task,
+    operators,
+    head_operators,
+    model_operators,
+    model_list,
+    panel,
+)
 
 
 def register() -> None:

@@ -7,6 +7,8 @@ import bpy
 from .expression_presets import LAYERS, PRESETS
 
 SIDES = ("Left", "Right")
+# Keys of FLAME heads; those of the shape are the identity, those of the pose follow bones.
+EXPRESSION_PREFIX, IDENTITY_PREFIXES = "Expression_", ("Shape_", "Pose_")
 
 
 def preset_weights(name: str, strength: float = 1.0) -> dict[str, float]:
@@ -33,15 +35,27 @@ def apply_preset(face: bpy.types.Object, name: str, strength: float = 1.0) -> No
             block.value = weights.get(block.name, 0.0)
 
 
+def is_flame_face(face: bpy.types.Object) -> bool:
+    """Tell whether `face` has FLAME's expressions instead of the ARKit shapes."""
+    keys = face.data.shape_keys
+    return keys is not None and f"{EXPRESSION_PREFIX}001" in keys.key_blocks
+
+
+def expression_keys(face: bpy.types.Object) -> list[bpy.types.ShapeKey]:
+    """Return the shape keys of `face` that make its expression."""
+    blocks = face.data.shape_keys.key_blocks[1:]
+    return [block for block in blocks if not block.name.startswith(IDENTITY_PREFIXES)]
+
+
 def clear_expression(face: bpy.types.Object) -> None:
-    """Set every shape key of `face` to zero."""
-    for block in face.data.shape_keys.key_blocks[1:]:
+    """Set every shape key of the expression of `face` to zero."""
+    for block in expression_keys(face):
         block.value = 0.0
 
 
 def insert_keyframes(face: bpy.types.Object, frame: float) -> int:
-    """Put a keyframe on every shape key of `face` at `frame` and return how many."""
-    blocks = face.data.shape_keys.key_blocks[1:]
+    """Put a keyframe on every shape key of the expression at `frame` and return how many."""
+    blocks = expression_keys(face)
     for block in blocks:
         block.keyframe_insert("value", frame=frame)
     return len(blocks)

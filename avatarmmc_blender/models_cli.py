@@ -90,15 +90,14 @@ def _verify_folder(folder: Path) -> int:
     from .models import import_torch
 
     import_torch()
-    from .backend.official.verify import verify_folder
+    from .backend.official.verify import compare_folder
 
     failed = count = 0
     try:
-        for row in verify_folder(folder):
+        for row in compare_folder(folder):
             count += 1
             failed += not row.passed
-            mark = "ok  " if row.passed else "FAIL"
-            print(f"{mark} {row.name:<40} {row.max_error:.2e} (at most {row.tolerance:.0e})")
+            print(row.line(), flush=True)
     except (OSError, ValueError, KeyError) as error:
         raise AvatarError.from_error(error) from error
     print(f"{count - failed} of {count} agree", file=sys.stderr if failed else sys.stdout)

@@ -6,13 +6,18 @@ import bpy
 
 from .backend.conditions.table import ATTRIBUTES
 from .expression_presets import PRESETS
+from .expressions import EXPRESSION_PREFIX, is_flame_face
 from .generate_task import current_task
-from .metadata import PREFIX, VERSION_KEY, find_rig
+from .metadata import PREFIX, VERSION_KEY, find_rig, head_mesh
+from .model_list import model_label
+from .models_store import listed_models
 from .operators import progress_text
 from .properties import GROUPS, label_of, switch_name
+from .settings import BUNDLED_MODEL
 
 LAYER_TITLES = {"FACE": "Face", "GAZE": "Gaze", "SPEECH": "Speech"}
 COLUMNS = {"FACE": 2, "GAZE": 2, "SPEECH": 5}
+FLAME_SLIDERS = 10
 
 
 class SidebarPanel:
@@ -33,6 +38,8 @@ class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
         """Draw the panel."""
         layout = self.layout
         settings = context.scene.avatarmmc
+        if settings.model != BUNDLED_MODEL or listed_models():
+            layout.menu("AVATARMMC_MT_model", text=model_label(settings.model))
         row = layout.row(align=True)
         row.prop(settings, "seed")
         row.operator("avatarmmc.randomize_seed", text="", icon="FILE_REFRESH")
@@ -82,6 +89,9 @@ class AVATARMMC_PT_attributes(SidebarPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the groups as sub-panels that fold (Blender 4.1 and later)."""
         settings = context.scene.avatarmmc
+        if settings.model != BUNDLED_MODEL:
+            self.layout.label(text="Only the bundled model knows attributes")
+            return
         for index, group in enumerate(GROUPS):
             header, body = self.layout.panel(f"avatarmmc_{group}", default_closed=index > 0)
             header.label(text=label_of(group))
@@ -125,6 +135,11 @@ class AVATARMMC_PT_expression(HeadPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the panel."""
         layout = self.layout
+        face = head_mesh(find_rig(context.object))
+        if face is not None and is_flame_face(face):
+            _draw_flame_expressions(layout, face)
+            _draw_keyframe_buttons(layout)
+            return
         settings = context.scene.avatarmmc
         layout.prop(settings, "strength", slider=True)
         for layer, title in LAYER_TITLES.items():
@@ -140,9 +155,22 @@ class AVATARMMC_PT_expression(HeadPanel, bpy.types.Panel):
                     button = grid.operator("avatarmmc.apply_expression", text=preset.label)
                     button.preset = name
                     button.strength = settings.strength
-        row = layout.row(align=True)
-        row.operator("avatarmmc.insert_keyframe", icon="KEY_HLT")
-        row.operator("avatarmmc.clear_expression", text="", icon="LOOP_BACK")
+        _draw_keyframe_buttons(layout)
+
+
+def _draw_flame_expressions(layout: bpy.types.UILayout, face: bpy.types.Object) -> None:
+    """FLAME's expressions have no names; the first ones say the most."""
+    column = layout.column(align=True)
+    blocks = [b for b in face.data.shape_keys.key_blocks if b.name.startswith(EXPRESSION_PREFIX)]
+    for block in blocks[:FLAME_SLIDERS]:
+        column.prop(block, "value", text=block.name.replace("_", " "), slider=True)
+    layout.label(text="Jaw, neck and eyes turn by their bones")
+
+
+def _draw_keyframe_buttons(layout: bpy.types.UILayout) -> None:
+    row = layout.row(align=True)
+    row.operator("avatarmmc.insert_keyframe", icon="KEY_HLT")
+    row.operator("avatarmmc.clear_expression", text="", icon="LOOP_BACK")
 
 
 class AVATARMMC_PT_export(HeadPanel, bpy.types.Panel):

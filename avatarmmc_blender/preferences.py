@@ -2,6 +2,7 @@
 
 import bpy
 
+from .model_list import draw_models
 from .settings import DEVICES
 
 DEVICE_LABELS = {"auto": "Automatic", "cpu": "Processor", "cuda": "CUDA GPU", "mps": "Apple GPU"}
@@ -19,9 +20,25 @@ class AvatarPreferences(bpy.types.AddonPreferences):
         default="auto",
     )
 
+    checkpoint: bpy.props.StringProperty(
+        name="Generator",
+        description="A released Next3D or EG3D file (.pkl)",
+        subtype="FILE_PATH",
+    )
+    flame: bpy.props.StringProperty(
+        name="FLAME",
+        description="generic_model.pkl or flame2023.pkl; landmark_embedding.npy belongs beside it",
+        subtype="FILE_PATH",
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the preferences."""
         self.layout.prop(self, "device")
+        box = self.layout.box()
+        box.label(text="Official Models")
+        box.prop(self, "checkpoint")
+        box.prop(self, "flame")
+        draw_models(box, self.checkpoint, self.flame)
 
 
 def chosen_device(context: bpy.types.Context) -> str:

@@ -13,7 +13,13 @@ import bpy
 
 from .backend.conditions.table import ATTRIBUTES, Attribute
 from .preferences import chosen_device
-from .settings import RESOLUTION_RANGE, SEED_LIMIT, TEXTURE_SIZES, GenerateSettings
+from .settings import (
+    BUNDLED_MODEL,
+    RESOLUTION_RANGE,
+    SEED_LIMIT,
+    TEXTURE_SIZES,
+    GenerateSettings,
+)
 
 DEFAULTS = GenerateSettings()
 GROUPS = tuple(dict.fromkeys(attribute.group for attribute in ATTRIBUTES))
@@ -78,6 +84,11 @@ class AvatarSettings(bpy.types.PropertyGroup):
             min=0,
             max=SEED_LIMIT,
         ),
+        "model": bpy.props.StringProperty(
+            name="Model",
+            description="The bundled model, or the id of a converted official one",
+            default=DEFAULTS.model,
+        ),
         "truncation": bpy.props.FloatProperty(
             name="Variety",
             description="0 is the average head, 1 the full variety",
@@ -127,7 +138,7 @@ def settings_from_panel(context: bpy.types.Context) -> GenerateSettings:
     attributes = {
         attribute.name: _typed(getattr(panel, attribute.name))
         for attribute in ATTRIBUTES
-        if getattr(panel, switch_name(attribute.name))
+        if getattr(panel, switch_name(attribute.name)) and panel.model == BUNDLED_MODEL
     }
     settings = GenerateSettings(
         seed=panel.seed,
@@ -137,6 +148,7 @@ def settings_from_panel(context: bpy.types.Context) -> GenerateSettings:
         texture=int(panel.texture),
         device=chosen_device(context),
         raw_surface=panel.raw_surface,
+        model=panel.model,
     )
     settings.check()
     return settings
@@ -153,7 +165,7 @@ def settings_to_panel(context: bpy.types.Context, stored: Mapping[str, Any]) -> 
     Raises TypeError or ValueError if a stored value does not fit.
     """
     panel = context.scene.avatarmmc
-    for name in ("seed", "truncation", "resolution", "raw_surface"):
+    for name in ("seed", "model", "truncation", "resolution", "raw_surface"):
         if name in stored:
             setattr(panel, name, stored[name])
     if "texture" in stored:

@@ -1,0 +1,247 @@
+"""Operators on official models: add, verify, remove, read the licence, choose one."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+
+from .errors import AvatarError, Cancelled
+from .jobs import Progress
+from .model_task import ModelTask, current_model_task
+from .models_store import listed_models
+from .settings import BUNDLED_MODEL
+
+TICK_SECONDS = 0.1
+LINE = 70  # characters of licence text
+
+
+def redraw(context: bpy.types.Context) -> None:
+    """Draw preferences and sidebars anew, which show the models."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in ("PREFERENCES", "VIEW_3D"):
+                area.tag_redraw()
+
+
+class BackgroundOperator:
+    """Does its `work` on a thread when invoked, and at once when called from a script."""
+
+    _task: ModelTask | None = None
+    _timer: bpy.types.Timer | None = None
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Only one thing is done at a time."""
+        if current_model_task() is not None:
+            cls.poll_message_set("A model is being worked on")
+            return False
+        return True
+
+    def work(self) -> Callable[[Progress], object]:
+        """Return what is to be done; it must not touch Blender's data."""
+        raise NotImplementedError
+
+    def done(self, result: object) -> str:
+        """Return what to tell of the result."""
+        raise NotImplementedError
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Start in the background."""
+        self._task = ModelTask(self.work())
+        self._task.start()
+        manager = context.window_manager
+        self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
+        manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Show progress until the work is done."""
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        redraw(context)
+        try:
+            if not self._task.step():
+                return {"PASS_THROUGH"}
+        except Cancelled as error:
+            return self._end(context, {"INFO"}, str(error), {"CANCELLED"})
+        except AvatarError as error:
+            return self._end(context, {"ERROR"}, str(error), {"CANCELLED"})
+        except Exception:
+            self._end(context, {"ERROR"}, "This failed; see Blender's console.", {"CANCELLED"})
+            raise
+        return self._end(context, {"INFO"}, self.done(self._task.result), {"FINISHED"})
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """End the task because its window is closed."""
+        self._task.finish()
+        context.window_manager.event_timer_remove(self._timer)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Do the work and return when it is done, for scripts."""
+        try:
+            result = self.work()(lambda stage, fraction: None)
+        except AvatarError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, self.done(result))
+        return {"FINISHED"}
+
+    def _end(
+        self, context: bpy.types.Context, kind: set[str], message: str, returned: set[str]
+    ) -> set[str]:
+        context.window_manager.event_timer_remove(self._timer)
+        redraw(context)
+        self.report(kind, message)
+        return returned
+
+
+class AVATARMMC_OT_add_model(BackgroundOperator, bpy.types.Operator):
+    """Convert a released Next3D or EG3D file, with its FLAME file, and keep it for this computer"""
+
+    bl_idname = "avatarmmc.add_model"
+    bl_label = "Convert and Add"
+
+    filepath: bpy.props.StringProperty(name="Generator", subtype="FILE_PATH")
+    flame: bpy.props.StringProperty(name="FLAME", subtype="FILE_PATH")
+
+    def work(self) -> Callable[[Progress], object]:
+        """Convert on the thread."""
+        from .model_actions import add_model
+
+        path = Path(bpy.path.abspath(self.filepath))
+        flame = Path(bpy.path.abspath(self.flame)) if self.flame else None
+        return lambda callback: add_model(path, flame, callback)
+
+    def done(self, result: object) -> str:
+        """Name the new model."""
+        return f"Added {result.id}"
+
+
+class AVATARMMC_OT_verify_model(BackgroundOperator, bpy.types.Operator):
+    """Check this model's shapes and values and render a test picture with it"""
+
+    bl_idname = "avatarmmc.verify_model"
+    bl_label = "Verify"
+
+    model: bpy.props.StringProperty(name="Model")
+
+    def work(self) -> Callable[[Progress], object]:
+        """Verify on the thread."""
+        from .model_actions import verify_model
+        from .preferences import chosen_device
+
+        model, device = self.model, chosen_device(bpy.context)
+        return lambda callback: verify_model(model, device, callback)
+
+    def done(self, result: object) -> str:
+        """Say what was found."""
+        return f"{result.model_id}: {result.tensors} tensors in order; {result.note}"
+
+
+class AVATARMMC_OT_remove_model(bpy.types.Operator):
+    """Delete this converted model from this computer; the released file stays where it is"""
+
+    bl_idname = "avatarmmc.remove_model"
+    bl_label = "Remove Model"
+
+    model: bpy.props.StringProperty(name="Model")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Not while a model is being worked on."""
+        return current_model_task() is None
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        """Ask first."""
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Delete it."""
+        from .model_actions import remove_model
+
+        try:
+            remove_model(self.model)
+        except AvatarError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        redraw(context)
+        return {"FINISHED"}
+
+
+class AVATARMMC_OT_cancel_model(bpy.types.Operator):
+    """Stop the work on a model; nothing is changed"""
+
+    bl_idname = "avatarmmc.cancel_model"
+    bl_label = "Cancel"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There must be something to cancel."""
+        return current_model_task() is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Ask the task to end."""
+        current_model_task().cancel()
+        return {"FINISHED"}
+
+
+class AVATARMMC_OT_model_licence(bpy.types.Operator):
+    """Read under which terms this model may be used"""
+
+    bl_idname = "avatarmmc.model_licence"
+    bl_label = "Licence"
+
+    model: bpy.props.StringProperty(name="Model")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Show the licence in a box."""
+        found = next((item for item in listed_models() if item.id == self.model), None)
+        text = "There is no such model." if found is None else found.licence
+        lines = [line for part in text.splitlines() for line in textwrap.wrap(part, LINE)]
+
+        def draw(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
+            for line in lines:
+                menu.layout.label(text=line)
+
+        context.window_manager.popup_menu(draw, title=self.model, icon="INFO")
+        return {"FINISHED"}
+
+
+class AVATARMMC_OT_choose_model(bpy.types.Operator):
+    """Make the next head with this model"""
+
+    bl_idname = "avatarmmc.choose_model"
+    bl_label = "Choose Model"
+    bl_options = {"REGISTER", "UNDO"}
+
+    model: bpy.props.StringProperty(name="Model", default=BUNDLED_MODEL)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Set the model of the scene."""
+        context.scene.avatarmmc.model = self.model
+        return {"FINISHED"}
+
+
+CLASSES = (
+    AVATARMMC_OT_add_model,
+    AVATARMMC_OT_verify_model,
+    AVATARMMC_OT_remove_model,
+    AVATARMMC_OT_cancel_model,
+    AVATARMMC_OT_model_licence,
+    AVATARMMC_OT_choose_model,
+)
+
+
+def register() -> None:
+    """Register the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Unregister the operators."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
