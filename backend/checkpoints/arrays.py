@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,6 +20,8 @@ MAX_SIDE = 1 << 31
 @dataclass(slots=True)
 class DTypeRecord:
     """A plain element type: numbers, booleans or objects."""
+
+    KIND: ClassVar[str] = "an array type"
 
     code: str
     order: str = "="
@@ -49,6 +51,8 @@ class DTypeRecord:
 @dataclass(slots=True)
 class ArrayRecord:
     """An array whose elements are still in the file, or a list of objects."""
+
+    KIND: ClassVar[str] = "an array"
 
     dtype: DTypeRecord | None = None
     shape: tuple[int, ...] = ()

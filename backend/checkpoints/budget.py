@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from .errors import CheckpointError
 
-# A released Next3D file takes about 0.2 million opcodes with all that is nested in it, an EG3D
-# file with both generators and the discriminator 0.5 million.
-OPCODES = 2_000_000
+# A Next3D generator takes 0.1 million opcodes and 48 thousand objects with all that is nested in
+# its tensors; a file with both generators and the discriminator about 2.5 times that.
+OPCODES = 1_200_000
 # Everything that is costlier than a number: containers, objects, memo entries (about 250 bytes).
-OBJECTS = 500_000
+OBJECTS = 300_000
 # Decoded text takes up to four bytes of memory for one of the file.
 TEXT_BYTES = 16 << 20
 
@@ -23,9 +23,9 @@ class Budget:
     objects: int = OBJECTS
     text_bytes: int = TEXT_BYTES
 
-    def spend_object(self) -> None:
-        """Count one container, object or memo entry."""
-        self.objects -= 1
+    def spend_objects(self, count: int = 1) -> None:
+        """Count containers, objects, memo entries, or items copied from one to another."""
+        self.objects -= count
         if self.objects < 0:
             raise CheckpointError(f"holds more than {OBJECTS} objects")
 

@@ -70,7 +70,7 @@ def read_checkpoint(path: Path, progress: Progress | None = None) -> Checkpoint:
 
     with about_file(path.name, EXPECTED):
         data = read_file(path, reading, digest)
-        generator = _averaged_generator(read_pickle(data))
+        generator = _averaged_generator(read_pickle(data, encoding="latin-1"))
         provenance = {
             "source": path.name,
             "bytes": len(data),
@@ -131,7 +131,8 @@ def _family(generator: ModuleRecord) -> str:
         raise CheckpointError("is a StyleGAN generator of flat pictures")
     names = ", ".join(sorted(shown(part) for part in parts)[:5])
     raise CheckpointError(
-        f"holds a generator of another family ({shown(generator.class_name)} with {names})"
+        f"holds a generator of another family ({shown(generator.class_name)} with "
+        f"{names or 'no parts'})"
     )
 
 

@@ -15,12 +15,21 @@ class TruncatedError(CheckpointError):
 
 
 SHOWN_CHARACTERS = 80
+# The records of a file name their kind themselves.
+KINDS = {
+    dict: "a dictionary",
+    list: "a list",
+    tuple: "a tuple",
+    set: "a set",
+    frozenset: "a set",
+    memoryview: "bytes",
+}
 
 
 def shown(value: object) -> str:
     """Return a short printable form of something found in a file that nobody trusts.
 
-    Containers are named by type only: their text can be exponentially long.
+    Containers are named by kind only: their text can be exponentially long.
     """
     if isinstance(value, str):
         text = value[:SHOWN_CHARACTERS]
@@ -31,7 +40,7 @@ def shown(value: object) -> str:
         return str(value)
     if isinstance(value, int):
         return str(value) if value.bit_length() < 128 else f"an integer of {value.bit_length()} bit"
-    return f"a {type(value).__name__}"
+    return KINDS.get(type(value)) or getattr(type(value), "KIND", "an unknown object")
 
 
 @contextmanager

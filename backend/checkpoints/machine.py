@@ -60,7 +60,7 @@ class PickleMachine:
         self.stack.append(value)
 
     def push_object(self, value: Any) -> None:
-        self.budget.spend_object()
+        self.budget.spend_objects()
         self.stack.append(value)
 
     def pop(self) -> Any:
@@ -81,7 +81,7 @@ class PickleMachine:
         return values
 
     def mark(self) -> None:
-        self.budget.spend_object()
+        self.budget.spend_objects()
         self.marks.append(self.stack)
         self.stack = []
 
@@ -101,7 +101,7 @@ class PickleMachine:
 
     def store(self, index: int) -> None:
         if index not in self.memo:
-            self.budget.spend_object()
+            self.budget.spend_objects()
         self.memo[index] = self.peek()
 
     def recall(self, index: int) -> None:
@@ -152,16 +152,14 @@ class PickleMachine:
             raise CheckpointError(
                 "is a damaged pickle (a text without quotes; was the file's line ending changed?)"
             )
-        self.budget.spend_object()
+        self.budget.spend_objects()
         try:
             self.byte_string(memoryview(codecs.escape_decode(line[1:-1])[0]))
         except ValueError:
             raise CheckpointError("is a damaged pickle (a text with a broken escape)") from None
 
     def quoted_unicode(self) -> None:
-        line = self.cursor.line(limit=SHORT_TEXT)
-        self.budget.spend_text(len(line))
-        self.push(_decode(line, "raw-unicode-escape"))
+        self.text(self.cursor.line(limit=None), "raw-unicode-escape")
 
     # Containers
 
@@ -202,7 +200,7 @@ class PickleMachine:
     def find(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise CheckpointError("names a class by something that is no text")
-        self.push(self.names.find(module, name))
+        self.push_object(self.names.find(module, name))
 
     def find_lines(self) -> None:
         module = self.line_text()

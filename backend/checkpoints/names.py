@@ -29,6 +29,7 @@ PLACEHOLDER_CLASSES = {
     "OSGDecoder",
     "Pytorch3dRasterizer",
 }
+MAX_NAME = 200
 PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 SIMPLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -37,6 +38,7 @@ class ReleaseNames:
     """The names of released generators and FLAME files."""
 
     def __init__(self, budget: Budget):
+        self._budget = budget
         self._calls: dict[str, Callable[..., Any]] = {
             PERSISTENCE: _persistent_module,
             "collections.OrderedDict": _plain_dict,
@@ -58,6 +60,8 @@ class ReleaseNames:
 
     def find(self, module: str, name: str) -> GlobalName:
         """Return the inert name; raise CheckpointError for one that is not allowed."""
+        if len(module) > MAX_NAME or len(name) > MAX_NAME:
+            raise CheckpointError("refers to a class by an overlong name")
         if not PLAIN_NAME.fullmatch(module) or not SIMPLE_NAME.fullmatch(name):
             raise CheckpointError(f"refers to {shown(f'{module}.{name}')}, which is not allowed")
         found = GlobalName(_modern(module), name)
@@ -71,6 +75,7 @@ class ReleaseNames:
         make = self._calls.get(target.path)
         if make is None:
             return self.new(target, args)
+        self._spend_copies(args)
         try:
             return make(*args)
         except TypeError:
@@ -81,6 +86,7 @@ class ReleaseNames:
     def new(self, cls: GlobalName, args: tuple) -> Any:
         """Return the empty object of a class."""
         if cls.path == "collections.OrderedDict" or _is_easy_dict(cls):
+            self._spend_copies(args)
             return _plain_dict(*args[:1])
         if cls.path == "builtins.set":
             return self.call(cls, args)
@@ -93,6 +99,7 @@ class ReleaseNames:
         if isinstance(target, PlaceholderObject):
             target.state = state
         elif isinstance(target, arrays.DTypeRecord | arrays.ArrayRecord):
+            self._spend_copies(state if type(state) is tuple else ())
             target.set_state(state)
         elif type(target) is not dict:  # an OrderedDict's attributes, such as torch's _metadata
             raise CheckpointError(f"sets the state of {shown(target)}")
@@ -100,6 +107,14 @@ class ReleaseNames:
     def persistent(self, key: Any) -> Any:
         """Refuse: only the streams inside tensors have persistent references."""
         raise CheckpointError("holds a persistent reference (BINPERSID), which no release has")
+
+    def _spend_copies(self, args: tuple) -> None:
+        """Count what a call may copy: the same argument can be recalled for a byte or two."""
+        for arg in args:
+            if isinstance(arg, str):
+                self._budget.spend_text(len(arg))
+            elif isinstance(arg, list | tuple | dict | set | frozenset):
+                self._budget.spend_objects(len(arg))
 
     def _reconstructor(self, cls: GlobalName, base: GlobalName, state: Any) -> Any:
         if not isinstance(cls, GlobalName) or not isinstance(base, GlobalName):

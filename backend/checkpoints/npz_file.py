@@ -117,6 +117,8 @@ def _plain_array(body: memoryview, header: re.Match[bytes], name: str) -> np.nda
 
 def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     """Return an entry's bytes, at most as many as it announces."""
+    if entry.flag_bits & 1:
+        raise CheckpointError("is an encrypted archive")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise CheckpointError("is packed by a method that NumPy does not use")
     with archive.open(entry) as stream:

@@ -15,6 +15,9 @@ from .tensors import TensorRecord, to_tensor
 MAX_CHUMPY_DEPTH = 8
 # FLAME's 400 directions are 6 million numbers.
 MAX_ELEMENTS = 1 << 23
+MAX_INDICES = 1 << 22
+# Lists cost ten times their numbers; FLAME's longest sensible one is that of the triangles.
+MAX_LISTED = 1 << 18
 SPARSE = {"csc_matrix", "csr_matrix", "csc_array", "csr_array"}
 COORDINATES = {"coo_matrix", "coo_array"}
 
@@ -94,8 +97,9 @@ def _dense(name: str, state: dict[str, Any]) -> np.ndarray:
         raise CheckpointError("has a sparse matrix of a strange shape")
     data = _number_array(state.get("data"), 1).ravel()
     if name in COORDINATES:
-        rows = _indices(state.get("row"), shape[0], 1)
-        columns = _indices(state.get("col"), shape[1], 1)
+        rows, columns = (
+            _indices(part, side, 1) for part, side in zip(_coordinates(state), shape, strict=True)
+        )
     else:
         by_column = name.startswith("csc")
         minor = _indices(state.get("indices"), shape[0] if by_column else shape[1], 1)
@@ -106,6 +110,14 @@ def _dense(name: str, state: dict[str, Any]) -> np.ndarray:
     dense = np.zeros(tuple(shape), np.float64)
     np.add.at(dense, (rows, columns), data)
     return dense
+
+
+def _coordinates(state: dict[str, Any]) -> tuple[Any, Any]:
+    """Rows and columns, which newer SciPy keeps as a pair."""
+    pair = state.get("coords", (state.get("row"), state.get("col")))
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise CheckpointError("has a sparse matrix whose parts do not fit")
+    return pair
 
 
 def _expanded(pointers: Any, count: int, total: int) -> np.ndarray:
@@ -122,8 +134,8 @@ def _expanded(pointers: Any, count: int, total: int) -> np.ndarray:
 def _indices(value: Any, limit: int, depth: int) -> np.ndarray:
     """Return integers from 0 to below `limit`."""
     found = _number_array(value, depth + 1).ravel()
-    if found.dtype.kind not in "iu" or found.size > MAX_ELEMENTS:
-        raise CheckpointError("has indices that are no integers")
+    if found.dtype.kind not in "iu" or found.size > MAX_INDICES:
+        raise CheckpointError("has indices that are no integers, or too many")
     if found.size and (found.min() < 0 or found.max() >= limit):
         raise CheckpointError("has indices that point nowhere")
     return found.astype(np.int64)
@@ -135,7 +147,7 @@ def _list_array(value: list[Any]) -> np.ndarray:
     width = len(rows[0])
     if not all(isinstance(row, list) and len(row) == width for row in rows):
         raise CheckpointError("has lists of different lengths where an array belongs")
-    if width * len(rows) > MAX_ELEMENTS:
+    if width * len(rows) > MAX_LISTED:
         raise CheckpointError("has lists that are too long for a head")
     flat = [item for row in rows for item in row]
     if not all(type(item) in (int, float) and math.isfinite(item) for item in flat):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from .errors import CheckpointError
 
@@ -11,6 +12,8 @@ from .errors import CheckpointError
 @dataclass(frozen=True, slots=True)
 class GlobalName:
     """The name of a class or function; the thing itself is never looked up."""
+
+    KIND: ClassVar[str] = "a class or function"
 
     module: str
     name: str
@@ -24,6 +27,8 @@ class GlobalName:
 @dataclass(slots=True)
 class ModuleRecord:
     """A network module saved together with its source; the source is only ever text."""
+
+    KIND: ClassVar[str] = "a network module"
 
     class_name: str
     source: LongText | str
@@ -39,6 +44,8 @@ class ModuleRecord:
 class PlaceholderObject:
     """An object saved by reference to its class: constructor arguments and state, no behaviour."""
 
+    KIND: ClassVar[str] = "an object"
+
     cls: GlobalName
     args: tuple = ()
     state: Any = field(default=None)
@@ -49,15 +56,18 @@ class PlaceholderObject:
         return self.cls.name
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class LongText:
     """A long string, left undecoded in the file: text may take four times the bytes it came from.
 
-    `encoding` is utf-8 for unicode strings and latin-1 for the byte strings of Python 2.
+    `encoding` is latin-1 for the byte strings of Python 2, otherwise utf-8 or raw-unicode-escape.
     """
+
+    KIND: ClassVar[str] = "a long text"
 
     view: memoryview
     encoding: str
+    _bytes: bytearray | None = None
 
     def text(self, limit: int) -> str:
         """Decode the first `limit` bytes."""
@@ -67,14 +77,14 @@ class LongText:
         """Return the bytes that this text stands for when it was made by decoding latin-1."""
         if self.encoding == "latin-1":
             return self.view
-        return _utf8_to_latin1(self.view)
+        if self._bytes is None:  # kept: a text can be recalled and used any number of times
+            self._bytes = _to_latin1(self.view, self.encoding)
+        return self._bytes
 
 
-def _utf8_to_latin1(view: memoryview) -> bytearray:
+def _to_latin1(view: memoryview, encoding: str) -> bytearray:
     """Transcode in pieces, so that no piece's text gets large."""
-    import codecs
-
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    decoder = codecs.getincrementaldecoder(encoding)()
     out, piece = bytearray(), 1 << 20
     try:
         for start in range(0, len(view), piece):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import struct
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -46,6 +46,8 @@ STORAGE_TYPES = {
 class StorageRecord:
     """Elements of one type, still in the file."""
 
+    KIND: ClassVar[str] = "a tensor's storage"
+
     dtype: torch.dtype
     data: memoryview
 
@@ -58,6 +60,8 @@ class StorageRecord:
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorRecord:
     """A tensor over a storage, checked to lie inside it; in elements."""
+
+    KIND: ClassVar[str] = "a tensor"
 
     storage: StorageRecord
     offset: int

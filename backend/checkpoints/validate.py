@@ -11,6 +11,8 @@ from .errors import CheckpointError, shown
 from .expected_shapes import FLAME_VERTICES, OPTIONAL, Shape, expected_shapes
 
 NAMED = 3
+# Weights in a row; a lost piece of 8 KB always covers that many.
+HOLE = 1024
 INDEX_TENSORS = ("faces", "uvfaces", "dense_faces")
 MAX_INDICES = 1 << 22
 
@@ -73,12 +75,27 @@ def validate_values(state: dict[str, Tensor]) -> None:
     ]
     if bad:
         raise CheckpointError(f"has values that are not finite in {_first_few(bad)}")
+    holes = [name for name, value in state.items() if name.endswith(".weight") and _has_hole(value)]
+    if holes:
+        raise CheckpointError(
+            f"has a hole of zeros in {_first_few(holes)}, as downloads have that lost a piece"
+        )
     if "faces" in state:
         _check_indices("faces", state["faces"], FLAME_VERTICES)
         _check_indices("uvfaces", state["uvfaces"], state["raw_uvcoords"].shape[1])
     axes = state.get("plane_axes")
     if axes is not None and (torch.linalg.det(axes.double()).abs() < 1e-6).any():
         raise CheckpointError("has plane_axes that span no space")
+
+
+def _has_hole(weights: Tensor) -> bool:
+    """Whether a block of trained weights is exactly zero and the others are not.
+
+    Programs that fetch a file in pieces set its size first; what did not arrive stays zero.
+    """
+    whole = weights.numel() // HOLE * HOLE
+    used = weights.flatten()[:whole].view(-1, HOLE).any(1)
+    return bool(used.any() and not used.all())
 
 
 def _check_indices(name: str, indices: Tensor, count: int) -> None:
