@@ -9,31 +9,30 @@ from .model_task import current_model_task
 from .models_store import PREVIEW, ModelInfo, listed_models, models_folder
 from .settings import BUNDLED_MODEL
 
-PICTURE_SCALE = 8.0
+PICTURE_SCALE = 6.0
 _pictures: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
 def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None:
     """Draw the converted models and what converts the files `checkpoint` and `flame`."""
-    for model in listed_models():
-        _draw_model(layout.box(), model)
     task = current_model_task()
+    row = layout.row(align=True)
     if task is not None:
-        row = layout.row(align=True)
-        text = f"{task.stage.capitalize()} {task.fraction:.0%}"
+        text = f"{task.stage[:1].upper()}{task.stage[1:]} {task.fraction:.0%}"
         row.progress(factor=task.fraction, type="BAR", text=text)
         row.operator("avatarmmc.cancel_model", text="", icon="X")
-        return
-    row = layout.row()
-    row.enabled = bool(checkpoint)
-    operator = row.operator("avatarmmc.add_model", icon="IMPORT")
-    operator.filepath, operator.flame = checkpoint, flame
+    else:
+        row.enabled = bool(checkpoint)
+        operator = row.operator("avatarmmc.add_model", icon="IMPORT")
+        operator.filepath, operator.flame = checkpoint, flame
+    for model in listed_models():
+        _draw_model(layout.box(), model)
     layout.label(text=f"Converted models are kept in {models_folder()}")
 
 
 def _draw_model(layout: bpy.types.UILayout, model: ModelInfo) -> None:
+    layout.label(text=model.id, icon="USER")
     row = layout.row()
-    row.label(text=model.id, icon="USER")
     row.operator("avatarmmc.model_licence", icon="INFO").model = model.id
     row.operator("avatarmmc.verify_model", icon="CHECKMARK").model = model.id
     row.operator("avatarmmc.remove_model", text="", icon="TRASH").model = model.id

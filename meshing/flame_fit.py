@@ -33,9 +33,13 @@ LID_NEIGHBOURS = 40  # skin vertices nearest to an eyeball, which it moves with
 
 @dataclass(frozen=True)
 class FittedFlame:
-    """Vertices (V, 3), identity coefficients (<= 100,) and the face's mean distance (m)."""
+    """Vertices (V, 3), identity coefficients (<= 100,) and the face's mean distance (m).
+
+    skull (V, 3) is the head without the hair that the vertices went out to; joints lie in it.
+    """
 
     vertices: np.ndarray
+    skull: np.ndarray
     betas: np.ndarray
     residual: float
 
@@ -75,10 +79,11 @@ def fit_flame(surface, template: FlameTemplate, callback=None) -> FittedFlame:
     vertices = shaped
     for stiffness in STIFFNESS:
         vertices = _displaced(target, template, vertices, stiffness)
-    vertices = _with_rigid_eyes(template, shaped, vertices)
+    skull = _with_moved_eyes(template, shaped, vertices, shaped)
+    vertices = _with_moved_eyes(template, shaped, vertices, vertices)
     _, _, distance = target.nearest.query(vertices[template.face > 0.5])
     report("fit", 1.0)
-    return FittedFlame(vertices, betas, float(np.minimum(distance, FACE_REACH).mean()))
+    return FittedFlame(vertices, skull, betas, float(np.minimum(distance, FACE_REACH).mean()))
 
 
 def depth_shift(points: np.ndarray, template: FlameTemplate) -> float:
@@ -153,9 +158,11 @@ def _displaced(
     return vertices + spsolve(system.tocsc(), weight * wanted)[:, None] * normals
 
 
-def _with_rigid_eyes(template: FlameTemplate, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return `after` with each eyeball as it was `before`, moved by the mean of the lids' way."""
-    result = after.copy()
+def _with_moved_eyes(
+    template: FlameTemplate, before: np.ndarray, after: np.ndarray, head: np.ndarray
+) -> np.ndarray:
+    """Return `head` with its eyeballs as they were `before`, moved by the mean of the lids' way."""
+    result = head.copy()
     skin = np.flatnonzero(template.eye == 0)
     for eye in (LEFT_EYE, RIGHT_EYE):
         ball = template.eye == eye

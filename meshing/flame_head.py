@@ -49,7 +49,7 @@ def assemble_flame_head(
     report("rig", 1.0)
     return RiggedHead(
         parts=(head,),
-        joints=template.joint_regressor @ fitted.vertices,
+        joints=template.joint_regressor @ fitted.skull,
         raw_surface=raw_part(surface, head, color) if raw_surface else None,
     )
 

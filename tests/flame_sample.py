@@ -56,6 +56,7 @@ def flame_arrays(
     distance = np.linalg.norm(vertices[:, None] - JOINTS, axis=-1)
     weights = np.exp(-((distance / 0.04) ** 2)) + 1e-6
     weights[:, 1] += 0.2
+    weights[:, 3:] = 0.0
     eye = np.linalg.norm(vertices[:, None] - (JOINTS[3:] + [0, 0, 0.02]), axis=-1) < 0.014
     weights[eye[:, 0]], weights[eye[:, 1]] = np.eye(5)[3], np.eye(5)[4]
     regressor = np.exp(-((distance / 0.05) ** 2)).T + 1e-9
