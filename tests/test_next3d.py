@@ -11,6 +11,7 @@ from avatarmmc_blender.backend.official.rasterizer import rasterize
 from avatarmmc_blender.backend.official.reenact import reenact
 from avatarmmc_blender.backend.official.verify import verify_folder
 from avatarmmc_blender.backend.official.views import fill_holes, mouth_boxes
+from tests import reference_next3d
 from tests.official_reference import DATA, reference
 
 FOLDER = DATA / "next3d_tiny"
@@ -177,3 +178,20 @@ def test_projection_constants_may_be_parameters_of_the_state():
     assert loaded.orth_scale.tolist() == [5.0]
     assert loaded.orth_shift.tolist() == pytest.approx([0.0, -0.01, -0.01])
     assert not any(p.requires_grad for p in loaded.parameters())
+
+
+@pytest.mark.parametrize("rule", ["front", "all"])
+def test_the_plain_way_gives_the_same(rule):
+    generator, inputs, own = reference("next3d").generator, reference("next3d").inputs, identity()
+    fast = generator.planes(own, inputs["v"], rule)
+    plain = reference_next3d.next3d_planes(generator, own.ws, inputs["v"], rule)
+    assert torch.allclose(fast, plain, atol=1e-4)
+    raw = generator.render(fast, inputs["c_camera"], 16)
+    plain_raw = reference_next3d.render(generator, plain, inputs["c_camera"], 16)
+    assert torch.allclose(raw.image, plain_raw.image, atol=2e-3)
+    if rule == "front":
+        image = generator.super_resolve(raw, own.ws)
+        plain_image = reference_next3d.super_resolve(
+            generator.superresolution, plain_raw.features, own.ws
+        )
+        assert torch.allclose(image, plain_image, atol=5e-3)

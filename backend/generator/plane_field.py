@@ -21,13 +21,16 @@ class PlaneField:
     """
 
     def __init__(self, planes: Tensor, axes: Tensor, box_warp: float, decoder: OSGDecoder) -> None:
-        self.batch, _, channels, self.height, self.width = planes.shape
+        _, _, channels, height, width = planes.shape
         self.to_planes = torch.linalg.inv(axes.to(planes))[:, :, :2]
         self.scale = 2.0 / box_warp
+        self.size = planes.new_tensor([width, height])
         first, last = decoder.net[0], decoder.net[2]
-        texels = planes.permute(0, 1, 3, 4, 2).reshape(-1, channels)
         weight = first.weight * (first.weight_gain / planes.shape[1])
-        self.texels = functional.linear(texels, weight.to(texels.dtype))
+        # A border of nothing: points outside read it, and no index needs a test.
+        framed = functional.pad(planes.permute(0, 1, 3, 4, 2), (0, 0, 1, 2, 1, 2))
+        self.row, self.plane_size = framed.shape[3], framed.shape[2] * framed.shape[3]
+        self.texels = functional.linear(framed.reshape(-1, channels), weight.to(planes.dtype))
         self.bias = first.bias * first.bias_gain
         self.weight = last.weight * last.weight_gain
         self.last_bias = last.bias * last.bias_gain
@@ -73,24 +76,21 @@ class PlaneField:
         return functional.embedding_bag(index, self.texels, mode="sum", per_sample_weights=weight)
 
     def _corners(self, points: Tensor, sample: int) -> tuple[Tensor, Tensor]:
-        """Return texel indices (N, 12) and their bilinear weights; texels outside weigh nothing."""
-        size = points.new_tensor([self.width, self.height])
-        grid = torch.einsum("nd,kdc->nkc", points * self.scale, self.to_planes)
+        """Return texel indices (N, 12) and their bilinear weights."""
+        across = self.to_planes.permute(1, 0, 2).reshape(3, -1)
+        grid = (points * self.scale @ across).unflatten(1, (3, 2))
         # rounded as grid_sample does it: texels of random networks differ a lot
-        place = ((grid + 1.0) * size - 1.0) / 2.0
-        # far points would overflow the integers; two texels outside weigh nothing already
-        place = torch.minimum(place.clamp(min=-2.0), size + 1.0)
+        place = (grid + 1.0) * (self.size / 2.0) - 0.5
+        place = torch.minimum(place.clamp(min=-1.0), self.size)
         low = place.floor()
         high_weight = place - low
-        low_index = low.to(torch.int64)
-        both = torch.stack([low_index, low_index + 1], dim=-1)
-        last = torch.tensor([self.width - 1, self.height - 1], device=points.device)[:, None]
-        inside = torch.minimum(both.clamp(min=0), last)
-        weights = torch.stack([1.0 - high_weight, high_weight], dim=-1) * (inside == both)
-        plane = torch.arange(3, device=points.device) + 3 * sample
-        rows = (inside[:, :, 1] + plane[:, None] * self.height) * self.width
-        index = rows[..., :, None] + inside[:, :, 0, None, :]
-        weight = weights[:, :, 1, :, None] * weights[:, :, 0, None, :]
+        column, row = (low.to(torch.int32) + 1).unbind(dim=-1)
+        plane = torch.arange(3, device=points.device, dtype=torch.int32) + 3 * sample
+        first = row * self.row + column + plane * self.plane_size
+        steps = torch.tensor([0, 1, self.row, self.row + 1], device=points.device)
+        index = first[:, :, None] + steps.to(torch.int32)
+        x, y = torch.stack([1.0 - high_weight, high_weight], dim=-1).unbind(dim=2)
+        weight = y[..., :, None] * x[..., None, :]
         return index.flatten(1), weight.flatten(1)
 
     def _sheet(self, plane: int, axes: tuple[Tensor, Tensor, Tensor], sample: int) -> Tensor:

@@ -166,7 +166,7 @@ def march(
     The depth of a ray is its mean, held within the depths sampled anywhere in the batch.
     """
     weights = march_weights(density, depths)
-    rendered = _composite(features, _shares(weights), depths, weights, white_back)
+    rendered = _composite([features], _shares(weights), depths, weights, white_back)
     return _hold_depth(rendered, depths.min(), depths.max())
 
 
@@ -176,11 +176,12 @@ def _shares(weights: Tensor) -> Tensor:
 
 
 def _composite(
-    features: Tensor, shares: Tensor, depths: Tensor, weights: Tensor, white_back: bool
+    features: list[Tensor], shares: Tensor, depths: Tensor, weights: Tensor, white_back: bool
 ) -> RenderedRays:
     """Sum features by their shares, in any order, and depths by the weights of the intervals."""
     total = weights.sum(dim=2)
-    composite = (shares.transpose(2, 3) @ features)[:, :, 0]
+    own = shares.split([part.shape[2] for part in features], dim=2)
+    composite = sum(w.transpose(2, 3) @ f for w, f in zip(own, features, strict=True))[:, :, 0]
     depth = (weights * (depths[:, :, 1:] + depths[:, :, :-1]) / 2.0).sum(dim=2) / total
     if white_back:
         composite = composite + 1.0 - total
@@ -244,7 +245,7 @@ def _render(
     weights = march_weights(density, depths)
     if not settings.depth_resolution_importance:
         shares = _shares(weights)
-        return _composite(features, shares, depths, weights, settings.white_back), depths
+        return _composite([features], shares, depths, weights, settings.white_back), depths
     with torch.no_grad():
         fine_depths = importance_depths(depths, weights, draws.importance)
     fine_features, fine_density = _sample(field, origins, directions, fine_depths)
@@ -254,8 +255,8 @@ def _render(
     # shares go back to the samples' own order: one number each instead of all features
     shares = _shares(weights)
     shares = torch.zeros_like(shares).scatter(2, order, shares)
-    features = torch.cat([features, fine_features], dim=2)
-    return _composite(features, shares, depths, weights, settings.white_back), depths
+    both = [features, fine_features]
+    return _composite(both, shares, depths, weights, settings.white_back), depths
 
 
 def _sample(

@@ -26,11 +26,12 @@ def binomial_filter() -> Tensor:
     return torch.outer(taps, taps) / 64.0
 
 
-def filter2d(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
-    """Filter every channel of x (B, C, H, W) with one (k, k) kernel, zeros outside."""
+def filter2d(x: Tensor, kernel: Tensor, padding: int, bias: Tensor | None = None) -> Tensor:
+    """Filter every channel of x (B, C, H, W) with a (k, k) kernel, zeros outside; add bias (C)."""
     channels = x.shape[1]
     weight = kernel.to(x.dtype).expand(channels, 1, -1, -1)
-    return functional.conv2d(x, weight, padding=padding, groups=channels)
+    bias = None if bias is None else bias.to(x.dtype)
+    return functional.conv2d(x, weight, bias, padding=padding, groups=channels)
 
 
 def upsample2d(x: Tensor) -> Tensor:
@@ -143,25 +144,42 @@ def modulated_conv2d(
     up: bool = False,
     demodulate: bool = True,
     kernel: Tensor | None = None,
+    bias: Tensor | None = None,
+    gain: float = 1.0,
 ) -> Tensor:
     """Convolve x (B, I, H, W) with weight (O, I, k, k) modulated by styles (B, I).
 
     `up` doubles the resolution: transposed convolution of stride 2, then `kernel` (4, 4) times 4.
-    Equations 1 and 3 of Karras et al. 2020, applied to activations instead of weights.
+    Then bias (O) is added and everything multiplied by `gain`. Equations 1 and 3 of Karras et al.
+    2020, applied to whatever is smaller: activations, or the weights of a single sample.
     """
     if demodulate and _computes_in_half(x):
         # Demodulation undoes any scale of the styles; with this one sums stay below half's limit.
         limit = styles.abs().amax(dim=1, keepdim=True) * math.sqrt(weight[0].numel())
         styles = styles / limit.clamp(min=NORM_EPSILON)
-    modulated = x * styles.to(x.dtype)[:, :, None, None]
+    factors = demodulation(weight, styles) * gain if demodulate else None
+    offset = None if bias is None else bias * gain
+    pixels = x.shape[2] * x.shape[3]
+    if len(x) == 1 and pixels * sum(weight.shape[:2]) > weight.numel():
+        own = weight * styles[0][:, None, None]
+        own = own * (gain if factors is None else factors[0][:, None, None, None])
+        return _convolve(x, own.to(x.dtype), up, kernel, offset)
+    y = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight, up, kernel, None)
+    if factors is not None:
+        y = y * factors.to(y.dtype)[:, :, None, None]
+    elif gain != 1.0:
+        y = y * gain
+    return y if offset is None else y + offset.to(y.dtype)[:, None, None]
+
+
+def _convolve(
+    x: Tensor, weight: Tensor, up: bool, kernel: Tensor | None, bias: Tensor | None
+) -> Tensor:
     if up:
-        spread = functional.conv_transpose2d(modulated, weight.transpose(0, 1), stride=2)
-        y = filter2d(spread, kernel * 4.0, padding=1)
-    else:
-        y = functional.conv2d(modulated, weight, padding=weight.shape[-1] // 2)
-    if demodulate:
-        y = y * demodulation(weight, styles).to(y.dtype)[:, :, None, None]
-    return y
+        spread = functional.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
+        return filter2d(spread, kernel * 4.0, padding=1, bias=bias)
+    bias = None if bias is None else bias.to(x.dtype)
+    return functional.conv2d(x, weight, bias, padding=weight.shape[-1] // 2)
 
 
 def _computes_in_half(x: Tensor) -> bool:
@@ -195,15 +213,23 @@ class SynthesisLayer(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
         """Map x (B, I, H, W) and w (B, w_dim) to (B, O, H, W), or twice the size if `up`."""
-        styles = self.affine(w)
-        y = modulated_conv2d(x, self.weight, styles, up=self.up, kernel=self.resample_filter)
+        y = modulated_conv2d(
+            x,
+            self.weight,
+            self.affine(w),
+            up=self.up,
+            kernel=self.resample_filter,
+            bias=self.bias,
+            gain=ACTIVATION_GAIN,
+        )
+        # The gain is in already: leaky ReLU does not mind a positive factor.
         if noise_mode == "random":
             noise = torch.randn(y.shape[0], 1, *y.shape[2:], device=y.device)
-            y = y + (noise * self.noise_strength).to(y.dtype)
+            y = y.add_((noise * self.noise_strength * ACTIVATION_GAIN).to(y.dtype))
         elif noise_mode == "const":
-            y = y + (self.noise_const * self.noise_strength).to(y.dtype)
-        y = leaky_relu(y + self.bias.to(y.dtype)[:, None, None])
-        return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
+            y = y.add_((self.noise_const * self.noise_strength * ACTIVATION_GAIN).to(y.dtype))
+        y = functional.leaky_relu_(y, LEAKY_SLOPE)
+        return y if self.conv_clamp is None else y.clamp_(-self.conv_clamp, self.conv_clamp)
 
 
 class ToRGB(nn.Module):
@@ -222,8 +248,7 @@ class ToRGB(nn.Module):
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """Map x (B, I, H, W) and w (B, w_dim) to image channels (B, O, H, W)."""
         styles = self.affine(w) * self.weight_gain
-        y = modulated_conv2d(x, self.weight, styles, demodulate=False)
-        y = y + self.bias.to(y.dtype)[:, None, None]
+        y = modulated_conv2d(x, self.weight, styles, demodulate=False, bias=self.bias)
         return y if self.conv_clamp is None else y.clamp(-self.conv_clamp, self.conv_clamp)
 
 

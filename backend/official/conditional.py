@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..generator.stylegan2 import (
+    ACTIVATION_GAIN,
+    LEAKY_SLOPE,
     NoiseMode,
     SynthesisBlock,
     binomial_filter,
     filter2d,
-    leaky_relu,
 )
 
 
@@ -43,15 +44,15 @@ class PlainConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (B, I, H, W) to (B, O, H, W), or half the size."""
-        weight = (self.weight * self.weight_gain).to(x.dtype)
+        gain = ACTIVATION_GAIN if self.activate else 1.0
+        weight = self.weight * (self.weight_gain * gain)
+        bias = None if self.bias is None else self.bias * gain
         if self.down:
             smooth = filter2d(x, self.resample_filter, padding=2)
-            y = functional.conv2d(smooth, weight, stride=2)
+            y = functional.conv2d(smooth, weight, bias, stride=2)
         else:
-            y = functional.conv2d(x, weight, padding=self.weight.shape[-1] // 2)
-        if self.bias is not None:
-            y = y + self.bias.to(y.dtype)[:, None, None]
-        return leaky_relu(y) if self.activate else y
+            y = functional.conv2d(x, weight, bias, padding=self.weight.shape[-1] // 2)
+        return functional.leaky_relu_(y, LEAKY_SLOPE) if self.activate else y
 
 
 class EncoderLevel(nn.Module):
@@ -126,7 +127,7 @@ class ConditionalSynthesis(nn.Module):
         x, rgb, first = self.fusion[0](conditions[0]), None, self.first_w
         for j, r in enumerate(self.resolutions):
             if 0 < j < len(conditions):
-                x = self.fusion[j](torch.cat([x, conditions[j].to(x.dtype)], dim=1))
+                x = self.fusion[j](torch.cat([x, conditions[j]], dim=1))
             block = getattr(self, f"b{r}")
             x, rgb = block(x, rgb, ws[:, first : first + block.num_ws], noise_mode)
             first += block.num_conv

@@ -12,7 +12,7 @@ from ..generator.triplanes import OSGDecoder
 from .config import NUM_PLANE_WS, PLANE_CHANNELS, PLANE_RESOLUTION, OfficialConfig
 from .superresolution import SuperResolution
 
-RAYS_AT_A_TIME = 4096
+RAYS_AT_A_TIME = 512  # 48 samples each stay near the processor
 
 
 @dataclass(frozen=True)
