@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,8 @@ def read_file(
         file.seek(-1, 2)
         _check_tail(file.read(1))
         file.seek(0)
-        data = memoryview(bytearray(size))
+        # Pages of its own, which go back to the system when the last view of them does.
+        data = memoryview(mmap.mmap(-1, size))
         for start in range(0, size, PIECE):
             piece = data[start : start + PIECE]
             if file.readinto(piece) != len(piece):
