@@ -90,7 +90,16 @@ def test_lattices_are_the_field_at_their_points():
     axes = tuple(torch.linspace(-0.6, 0.55, n) for n in (5, 7, 6))
     points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(1, -1, 3)
     expected = field.density(points).reshape(5, 7, 6)
-    assert torch.allclose(field.density_on_lattice(axes), expected, atol=1e-4)
+    lattice = field.lattice(axes)
+    assert torch.allclose(lattice.everywhere(), expected, atol=1e-4)
+    index = torch.tensor([[0, 0, 0], [4, 6, 5], [2, 1, 3]])
+    picked = expected[index[:, 0], index[:, 1], index[:, 2]]
+    assert torch.allclose(lattice.density(index), picked, atol=1e-4)
+    turned = field.to_planes.clone()
+    turned[0] = 0.5
+    field.to_planes = turned
+    with pytest.raises(ValueError, match="along two coordinate axes"):
+        field.lattice(axes)
 
 
 def test_the_field_has_gradients_at_points():

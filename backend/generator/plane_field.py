@@ -44,19 +44,9 @@ class PlaneField:
         """Return raw density (B, N, 1) at points (B, N, 3)."""
         return self._decoded(points, self.weight[:1], self.last_bias[:1])
 
-    def density_on_lattice(self, axes: tuple[Tensor, Tensor, Tensor], sample: int = 0) -> Tensor:
-        """Return one sample's raw density (nx, ny, nz) where the lattice axes (n,) cross."""
-        sheets = [self._sheet(k, axes, sample) + self.bias / 3.0 for k in range(3)]
-        slabs = []
-        for i in range(len(axes[0])):
-            hidden = sum(sheet[min(i, sheet.shape[0] - 1)] for sheet in sheets)
-            hidden = functional.softplus(hidden)
-            slabs.append(hidden @ self.weight[0] + self.last_bias[0])
-        return torch.stack(slabs)
-
-    def hidden(self, points: Tensor) -> Tensor:
-        """Return the decoder's first layer (B, N, 64) before its activation, without its bias."""
-        return torch.stack([self._look_up(p, b) for b, p in enumerate(points)])
+    def lattice(self, axes: tuple[Tensor, Tensor, Tensor], sample: int = 0) -> "PlaneLattice":
+        """Resample one sample's planes on lattice axes (n,) along x, y and z."""
+        return PlaneLattice(self, axes, sample)
 
     def _decoded(self, points: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         samples = []
@@ -70,10 +60,22 @@ class PlaneField:
 
     def _look_up(self, points: Tensor, sample: int) -> Tensor:
         """Sum the twelve texels around points (N, 3) on the sample's planes: (N, 64)."""
-        index, weight = self._corners(points, sample)
+        return self._weighted(*self._corners(points, sample))
+
+    def _weighted(self, index: Tensor, weight: Tensor) -> Tensor:
+        """Sum texels (N, k) by their weights: (N, 64)."""
         if self.texels.device.type == "mps":  # has no weighted embedding bag
             return torch.einsum("nk,nkc->nc", weight, self.texels[index])
         return functional.embedding_bag(index, self.texels, mode="sum", per_sample_weights=weight)
+
+    def look_up_plane(self, points: Tensor, plane: int, sample: int) -> Tensor:
+        """Return one plane's part of the hidden values (N, 64) at points (N, 3)."""
+        own = slice(4 * plane, 4 * plane + 4)
+        parts = []
+        for part in points.split(POINTS_AT_A_TIME):
+            index, weight = self._corners(part, sample)
+            parts.append(self._weighted(index[:, own].contiguous(), weight[:, own].contiguous()))
+        return torch.cat(parts)
 
     def _corners(self, points: Tensor, sample: int) -> tuple[Tensor, Tensor]:
         """Return texel indices (N, 12) and their bilinear weights."""
@@ -93,21 +95,69 @@ class PlaneField:
         weight = y[..., :, None] * x[..., None, :]
         return index.flatten(1), weight.flatten(1)
 
+
+class PlaneLattice:
+    """Raw density where lattice axes cross: three hidden values to add, instead of twelve.
+
+    Bilinear reading is the same point by point and axis by axis, so nothing is approximated.
+    """
+
+    def __init__(self, field: PlaneField, axes: tuple[Tensor, Tensor, Tensor], sample: int) -> None:
+        self.field = field
+        self.sheets = [self._sheet(plane, axes, sample) for plane in range(3)]
+        self.rows = torch.cat([sheet.flatten(0, 2) for sheet in self.sheets])
+        self.steps, self.first = self._row_numbers()
+
+    def density(self, index: Tensor) -> Tensor:
+        """Return raw density (N,) at crossings (N, 3), counted along x, y and z."""
+        values = []
+        for part in index.split(POINTS_AT_A_TIME):
+            numbers = (part[:, None, :] * self.steps).sum(dim=-1) + self.first
+            if self.rows.device.type == "mps":  # see PlaneField
+                hidden = self.rows[numbers].sum(dim=1)
+            else:
+                hidden = functional.embedding_bag(numbers, self.rows, mode="sum")
+            values.append(self._decoded(hidden + self.field.bias))
+        return torch.cat(values)
+
+    def everywhere(self) -> Tensor:
+        """Return raw density (nx, ny, nz) at all crossings."""
+        slabs = []
+        for i in range(max(len(sheet) for sheet in self.sheets)):
+            hidden = self.field.bias
+            for sheet in self.sheets:
+                hidden = hidden + sheet[min(i, len(sheet) - 1)]
+            slabs.append(self._decoded(hidden))
+        return torch.stack(slabs)
+
+    def _row_numbers(self) -> tuple[Tensor, Tensor]:
+        """Return the step in rows along x, y, z (3, 3) and the first row (3,) of each sheet."""
+        steps, first = [], [0]
+        for sheet in self.sheets:
+            nx, ny, nz, width = sheet.shape
+            along = zip((ny * nz, nz, 1), (nx, ny, nz), strict=True)
+            steps.append([step if count > 1 else 0 for step, count in along])
+            first.append(first[-1] + sheet.numel() // width)
+        device = self.rows.device
+        return torch.tensor(steps, device=device), torch.tensor(first[:3], device=device)
+
+    def _decoded(self, hidden: Tensor) -> Tensor:
+        hidden = functional.softplus(hidden)
+        return hidden @ self.field.weight[0] + self.field.last_bias[0]
+
     def _sheet(self, plane: int, axes: tuple[Tensor, Tensor, Tensor], sample: int) -> Tensor:
-        """Resample one plane at the crossings of its two axes, shaped to broadcast on (x, y, z)."""
-        used = [int(self.to_planes[plane, :, c].abs().argmax()) for c in (0, 1)]
-        if (self.to_planes[plane] != 0).sum() != 2:
+        """Resample one plane where its two axes cross, shaped to broadcast on (x, y, z)."""
+        to_plane = self.field.to_planes[plane]
+        if (to_plane != 0).sum() != 2:
             raise ValueError(
                 f"plane {plane} is expected to lie along two coordinate axes, its axes are "
-                f"{self.to_planes[plane].tolist()}; ask for density at points instead"
+                f"{to_plane.tolist()}; ask for density at points instead"
             )
+        used = to_plane.abs().argmax(dim=0).tolist()
         shape = [len(axes[d]) if d in used else 1 for d in range(3)]
-        points = self.texels.new_zeros(*shape, 3)
+        points = self.field.texels.new_zeros(*shape, 3)
         for d in used:
             view = [1, 1, 1]
             view[d] = -1
             points[..., d] = axes[d].to(points).reshape(view)
-        index, weight = self._corners(points.reshape(-1, 3), sample)
-        own = slice(4 * plane, 4 * plane + 4)
-        read = torch.einsum("nk,nkc->nc", weight[:, own], self.texels[index[:, own]])
-        return read.reshape(*shape, -1)
+        return self.field.look_up_plane(points.reshape(-1, 3), plane, sample).reshape(*shape, -1)
