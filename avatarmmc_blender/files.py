@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,29 @@ def check_file(path: Path, suffixes: tuple[str, ...]) -> None:
         raise AvatarError(
             f"Cannot write to the folder {folder} ({error.strerror}); choose another one."
         ) from error
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill, which becomes `path` at the end and vanishes if anything fails.
+
+    Raises AvatarError if there is something at `path` already or it cannot be made.
+    """
+    if path.exists():
+        raise AvatarError(f"Cannot write {path}: it exists; name a new folder.")
+    try:
+        aside = Path(tempfile.mkdtemp(prefix=".avatarmmc-", dir=path.absolute().parent))
+    except OSError as error:
+        folder = path.absolute().parent
+        raise AvatarError(
+            f"Cannot write to the folder {folder} ({error.strerror}); choose another one."
+        ) from error
+    try:
+        yield aside
+        aside.chmod(0o755)  # temporary folders are for their owner alone
+        aside.replace(path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 @contextmanager

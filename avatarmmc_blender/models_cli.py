@@ -7,16 +7,18 @@ import sys
 from pathlib import Path
 
 from .errors import AvatarError
+from .files import new_folder
 from .models_store import listed_models, models_folder
-from .settings import DEVICES
+from .settings import DEVICES, GenerateSettings
 
+MOST_FRAMES = 1000
 FAILED = 1  # exit code of a verification that found differences
 
 
 def add_models_commands(parser: argparse.ArgumentParser) -> None:
     """Give `parser` the commands of `models`."""
     commands = parser.add_subparsers(
-        dest="models_command", required=True, metavar="add|list|verify|remove"
+        dest="models_command", required=True, metavar="add|list|verify|reenact|remove"
     )
     add = commands.add_parser("add", help="convert a released Next3D or EG3D file and keep it")
     add.add_argument("file", metavar="FILE", type=Path, help="the released .pkl file")
@@ -32,9 +34,24 @@ def add_models_commands(parser: argparse.ArgumentParser) -> None:
     verify.add_argument("target", metavar="FOLDER|ID", help=what)
     verify.add_argument("--device", metavar="NAME", choices=DEVICES, default="auto")
     verify.set_defaults(run=_verify)
+    _add_reenact(commands.add_parser("reenact", help="frames of a Next3D head in motion"))
     remove = commands.add_parser("remove", help="delete a converted model")
     remove.add_argument("id", metavar="ID")
     remove.set_defaults(run=_remove)
+
+
+def _add_reenact(parser: argparse.ArgumentParser) -> None:
+    default = GenerateSettings(truncation=0.7, resolution=128, texture=128)
+    add = parser.add_argument
+    add("id", metavar="ID")
+    add("--output", metavar="FOLDER", type=Path, required=True, help="a new folder for frames")
+    add("--frames", metavar="N", type=int, default=24, help="of the loop (default 24)")
+    check = "compare the rig with the generator's surface in each frame"
+    add("--check", action="store_true", help=check)
+    for name, kind in (("seed", int), ("truncation", float), ("resolution", int)):
+        add(f"--{name}", metavar="N", type=kind, default=getattr(default, name))
+    add("--device", metavar="NAME", choices=DEVICES, default="auto")
+    parser.set_defaults(run=_reenact, texture=default.texture)
 
 
 def _add(arguments: argparse.Namespace) -> None:
@@ -102,6 +119,37 @@ def _verify_folder(folder: Path) -> int:
         raise AvatarError.from_error(error) from error
     print(f"{count - failed} of {count} agree", file=sys.stderr if failed else sys.stdout)
     return FAILED if failed else 0
+
+
+def _reenact(arguments: argparse.Namespace) -> None:
+    names = ("seed", "truncation", "resolution", "texture", "device")
+    settings = GenerateSettings(**{name: getattr(arguments, name) for name in names})
+    settings.check()
+    if not 1 <= arguments.frames <= MOST_FRAMES:
+        raise AvatarError(
+            f"frames is {arguments.frames}; give a whole number from 1 to {MOST_FRAMES}."
+        )
+    with new_folder(arguments.output) as folder:
+        _write_frames(arguments, settings, folder)
+    print(f"{arguments.output}: {arguments.frames} frames")
+
+
+def _write_frames(arguments: argparse.Namespace, settings: GenerateSettings, folder: Path) -> None:
+    from .models import choose_device
+    from .official_models import load_official_model
+    from .official_motion import loop, reenact
+    from .png import encode_png
+
+    model = load_official_model(arguments.id, choose_device(settings.device))
+    frames = reenact(model, settings, loop(arguments.frames), arguments.check)
+    for index, frame in enumerate(frames):
+        (folder / f"frame_{index:04d}.png").write_bytes(encode_png(frame.pixels))
+        if frame.rig_error is not None:
+            print(
+                f"frame {index:3d}: face to the generator's surface, rig "
+                f"{1000 * frame.rig_error:.2f} mm, at rest {1000 * frame.rest_error:.2f} mm",
+                flush=True,
+            )
 
 
 def _remove(arguments: argparse.Namespace) -> None:

@@ -47,19 +47,24 @@ def make_latent(settings: GenerateSettings, model: OfficialModel) -> np.ndarray:
     return random.randn(model.generator.config.z_dim).astype(np.float32)
 
 
-def make_planes(latent: np.ndarray, model: OfficialModel, truncation: float) -> tuple:
-    """Return the planes (1, 3, 32, R, R) and styles of a latent, on the model's device."""
+def make_styles(latent: np.ndarray, model: OfficialModel, truncation: float) -> Tensor:
+    """Return the style rows (1, N, w_dim) of a latent (z_dim,), on the model's device."""
     torch = import_torch()
-    generator = model.generator
     with torch.inference_mode():
         camera = front_camera(model)
         z = torch.from_numpy(latent)[None].to(camera.device)
-        ws = generator.mapping(z, camera, truncation, TRUNCATED)
+        return model.generator.mapping(z, camera, truncation, TRUNCATED)
+
+
+def make_planes(ws: Tensor, model: OfficialModel) -> Tensor:
+    """Return the planes (1, 3, 32, R, R) of style rows, for Next3D those of FLAME at rest."""
+    torch = import_torch()
+    generator = model.generator
+    with torch.inference_mode():
         identity = generator.prepare(ws)
         if model.family == "eg3d":
-            return generator.planes(identity), ws
-        mesh = _guiding_mesh(model)
-        return generator.planes(identity, mesh, model.blending), ws
+            return generator.planes(identity)
+        return generator.planes(identity, _guiding_mesh(model), model.blending)
 
 
 def make_field(
@@ -69,10 +74,16 @@ def make_field(
     tick: Callable[[], None] | None = None,
 ) -> OfficialField:
     """Return the field of a latent (z_dim,); raises AvatarError if it has no surface."""
+    return field_of(make_planes(make_styles(latent, model, truncation), model), model, tick)
+
+
+def field_of(
+    planes: Tensor, model: OfficialModel, tick: Callable[[], None] | None = None
+) -> OfficialField:
+    """Return the field of planes (1, 3, 32, R, R); raises AvatarError if it has no surface."""
+    torch = import_torch()
     from .backend.official.field import OfficialField
 
-    torch = import_torch()
-    planes, _ = make_planes(latent, model, truncation)
     generator = model.generator
     try:
         with torch.inference_mode():
@@ -106,7 +117,8 @@ def render_test(model: OfficialModel, seed: int = 0, truncation: float = 0.7) ->
 
     latent = make_latent(GenerateSettings(seed=seed), model)
     try:
-        planes, ws = make_planes(latent, model, truncation)
+        ws = make_styles(latent, model, truncation)
+        planes = make_planes(ws, model)
         with torch.inference_mode():
             raw = model.generator.render(planes, front_camera(model))
             image = model.generator.super_resolve(raw, ws)[0]

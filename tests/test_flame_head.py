@@ -15,6 +15,7 @@ from avatarmmc_blender.meshing.flame_head import assemble_flame_head
 from avatarmmc_blender.meshing.geometry import NearestOnMesh, vertex_normals
 from avatarmmc_blender.meshing.rigged_head import RiggedHead
 from avatarmmc_blender.meshing.surface import Mesh
+from avatarmmc_blender.official_motion import Motion, loop, rig_vertices
 from avatarmmc_blender.template import MODEL_FROM_FLAME, template_from_flame
 from tests.flame_sample import egg, flame_arrays, landmark_arrays
 
@@ -127,6 +128,28 @@ def test_cancel_goes_through(template, surface):
 
     with pytest.raises(KeyboardInterrupt):
         assemble_flame_head(PaintedField(surface), surface, template, 128, callback=callback)
+
+
+@pytest.mark.parametrize("part_of_motion", ["expression", "jaw"])
+def test_rig_moves_as_flame_does(flame, template, surface, head, part_of_motion):
+    """The unfitted head, rigged, in a moment: the vertices of FLAME itself."""
+    part = replace(head.parts[0], vertices=template.rest.astype(np.float32))
+    rest = replace(head, parts=(part,), joints=template.joint_regressor @ template.rest)
+    moment = loop(8)[3]
+    if part_of_motion == "jaw":
+        moment = Motion(np.zeros(4), moment.jaw)
+    else:
+        moment = Motion(moment.expression, np.zeros(3))
+    mesh = flame.generator_mesh(
+        torch.zeros(1, 1),
+        torch.from_numpy(moment.expression)[None].float(),
+        torch.from_numpy(moment.jaw)[None].float(),
+    )
+    expected = mesh[0, :5023].numpy() @ MODEL_FROM_FLAME.T
+    posed = rig_vertices(rest, moment)
+    assert np.abs(posed - template.rest).max() > 0.002
+    # Weights below 0.002 are dropped from a rig.
+    assert np.abs(posed - expected).max() < (1e-6 if part_of_motion == "expression" else 2e-4)
 
 
 # -- in Blender ------------------------------------------------------------------------------------

@@ -228,6 +228,28 @@ def test_verify_a_folder_of_references(tmp_path, capsys):
     assert main(["models", "verify", str(tmp_path / "nosuch")]) == 2
 
 
+def test_reenact_writes_a_loop_of_frames(store, tmp_path, capsys):
+    folder = tmp_path / "frames"
+    arguments = ["models", "reenact", model_id("next3d"), "--output", str(folder), "--frames", "2"]
+    arguments += ["--device", "cpu", "--resolution", "48", "--check"]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3 and "rig" in lines[0] and "at rest" in lines[0]
+    assert [path.name for path in sorted(folder.iterdir())] == ["frame_0000.png", "frame_0001.png"]
+    first, second = (path.read_bytes() for path in sorted(folder.iterdir()))
+    assert first != second
+    assert main(arguments) == 2  # the folder exists
+    assert "name a new folder" in capsys.readouterr().err
+
+
+def test_reenact_needs_next3d_and_leaves_no_folder(store, tmp_path, capsys):
+    folder = tmp_path / "frames"
+    assert main(["models", "reenact", model_id("eg3d"), "--output", str(folder)]) == 2
+    assert "only Next3D" in capsys.readouterr().err
+    assert main(["models", "reenact", "nosuch", "--output", str(folder), "--frames", "0"]) == 2
+    assert not list(tmp_path.iterdir())
+
+
 # -- in Blender ------------------------------------------------------------------------------------
 
 

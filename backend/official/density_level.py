@@ -19,7 +19,7 @@ def choose_level(density: Tensor) -> float:
     values best (Otsu 1979), for generators whose densities have another scale.  Raises ValueError
     if the density is not finite or the same everywhere.
     """
-    values = density.flatten().float()
+    values = density.flatten().float().cpu()
     if not torch.isfinite(values).all():
         raise ValueError("the generator's density is not finite; the checkpoint may be damaged")
     if _filled(values, PREFERRED):
@@ -43,6 +43,7 @@ def slope_at(density: Tensor, level: float, spacing: float) -> float:
 
     The ninth decile over lattice edges that cross, so that distances come out rather short.
     """
+    density = density.float().cpu()
     changes = []
     for axis in range(3):
         size = density.shape[axis] - 1
