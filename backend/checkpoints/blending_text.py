@@ -7,11 +7,12 @@ import re
 MAX_TEXT = 1 << 18
 MAX_LINE = 400
 
+# On a line that speaks of alpha: tensors of zeros, alpha set to 0, alpha times 0.
 ZEROED_ALPHA = re.compile(
     r"""
-      \balpha\w*(?:\[[^\]]*\])?\s*=\s*[^=]*\bzeros(?:_like)?\s*\(  # alpha... = ...zeros(
-    | \bzeros(?:_like)?\s*\(\s*\w*alpha                            # zeros_like(..alpha..
-    | \b\w*alpha\w*\s*\*\s*0(?:\.0*)?\b                           # alpha * 0
+      \bzeros(?:_like)?\s*\(
+    | alpha\w*(?:\[[^\]]*\])?\s*\*?=\s*0(?:\.0*)?(?![\w.])
+    | alpha\w*\s*\*\s*0(?:\.0*)?(?![\w.])
     """,
     re.VERBOSE,
 )
@@ -24,5 +25,7 @@ def blending_rule(source: str) -> str | None:
     alphas.  Comments do not count, and lines that no person writes are passed over.
     """
     lines = (line.partition("#")[0] for line in source[:MAX_TEXT].splitlines())
-    zeroed = any(ZEROED_ALPHA.search(line) for line in lines if len(line) <= MAX_LINE)
+    zeroed = any(
+        "alpha" in line and ZEROED_ALPHA.search(line) for line in lines if len(line) <= MAX_LINE
+    )
     return "front" if zeroed else None

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .blending_text import blending_rule
 from .errors import CheckpointError, about_file, shown
+from .expected_shapes import expected_shapes, optional_shapes
 from .file_bytes import read_file
 from .module_tree import attributes, child_modules, plain_settings, state_records
 from .records import ModuleRecord
@@ -32,6 +33,8 @@ NEXT3D_PARTS = {"texture_backbone", "mouth_backbone", "neural_blending"}
 EG3D_PARTS = {"backbone", "superresolution", "decoder"}
 # Tensors may share storages; a file that multiplies them is refused.
 SHARING_ALLOWANCE = 16 << 20
+# Names of tensors without a use that are kept for the record.
+IGNORED_SHOWN = 20
 
 Progress = Callable[[str, float], None]
 
@@ -45,7 +48,8 @@ class Checkpoint:
     `state` is the state dict (float32, int64).  `extra` is what releases keep beside it:
     plane_axes (3,3,3) and, for Next3D, uv_face_mask (1,1,256,256), orth_scale (1,1),
     orth_shift (1,3).  `source_rule` is "front" if the embedded text shows that only plane 0 is
-    animated, else None.  `provenance` tells the file's name, size, sha256 and class.
+    animated, else None.  `provenance` tells the file's name, size, sha256 and class,
+    and which tensors of no use were left out.
     """
 
     family: str
@@ -107,17 +111,29 @@ def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoi
     )
     records = state_records(generator)
     extra_records = _extra_records(family, generator, records)
-    for records_of_kind in (records, extra_records):
-        shapes = {name: record.shape for name, record in records_of_kind.items()}
-        validate_types({k: r.storage.dtype for k, r in records_of_kind.items()}, shapes)
+    for kind in (records, extra_records):
+        shapes = {name: record.shape for name, record in kind.items()}
+        validate_types({name: r.storage.dtype for name, r in kind.items()}, shapes)
     validate_extra_shapes(family, {name: r.shape for name, r in extra_records.items()})
-    validate_shapes(family, config, {name: r.shape for name, r in records.items()})
+    shapes = {name: r.shape for name, r in records.items()}
+    validate_shapes(family, config, shapes)
+    known = expected_shapes(family, config, shapes) | optional_shapes(family)
+    ignored = [name for name in records if name not in known]
+    records = {name: r for name, r in records.items() if name in known}
     _check_sharing([*records.values(), *extra_records.values()], provenance["bytes"])
     state = {name: _computable(to_tensor(record)) for name, record in records.items()}
-    extra = {name: _computable(to_tensor(record)) for name, record in extra_records.items()}
+    extra = {
+        name: _computable(to_tensor(record)).reshape(EXTRA_SHAPES[family][name])
+        for name, record in extra_records.items()
+    }
     validate_values(state | extra)
     return Checkpoint(
-        family, config, state, blending_rule(generator.source_text), provenance, extra
+        family=family,
+        config=config,
+        state=state,
+        source_rule=blending_rule(generator.source_text),
+        provenance={**provenance, "ignored": ignored[:IGNORED_SHOWN]},
+        extra=extra,
     )
 
 

@@ -52,12 +52,12 @@ def expected_shapes(
     return shapes
 
 
-# Present in some releases and not in others; nothing is computed with them.
-OPTIONAL: dict[str, Shape] = {
-    "dataset_label_std": (None,),
-    "dense_faces": (1, None, 3),
-    "uvcoords": (1, None, 3),
-}
+def optional_shapes(family: str) -> dict[str, Shape]:
+    """Return the tensors that some releases have; nothing is computed with them."""
+    labels: dict[str, Shape] = {"dataset_label_std": (None,)}
+    if family == "eg3d":
+        return labels
+    return labels | {"dense_faces": (1, None, 3), "uvcoords": (1, None, 3)}
 
 
 def channels(resolution: int, config: dict[str, Any]) -> int:

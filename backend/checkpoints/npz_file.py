@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ MAX_DIRECTORY = 16 << 10
 # FLAME in double precision has 55 MB, its 400 directions alone 48 MB.
 MAX_ENTRY_BYTES = 52 << 20
 MAX_TOTAL_BYTES = 72 << 20
+# What zipfile raises for archives whose parts do not fit together.
+DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError)
+DAMAGE += (NotImplementedError, RuntimeError, LookupError)
 END_OF_DIRECTORY = struct.Struct("<4s4H2IH")
 ZIP64_LOCATOR, ZIP64_LOCATOR_SIZE = b"PK\x06\x07", 20
 
@@ -63,9 +67,9 @@ def read_npz(path: Path, names: set[str]) -> dict[str, Any]:
                         "more than any head model has"
                     )
                 found[name] = parse_npy(_inflated(archive, entry), name)
-    except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except CheckpointError:
+        raise
+    except DAMAGE as error:
         raise TruncatedError(f"its archive is damaged: {shown(str(error))}") from None
     return found
 

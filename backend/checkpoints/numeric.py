@@ -32,14 +32,22 @@ def to_array(value: Any, name: str, kind: type) -> np.ndarray:
         raise CheckpointError(f"has {name} of shape {found.shape}, too large for a head")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise CheckpointError(f"has values that are not finite in {name}")
-    if np.issubdtype(kind, np.integer) and found.dtype.kind not in "iu":
-        if found.dtype.kind != "f" or not (found == np.round(found)).all():
-            raise CheckpointError(f"has {name} that are no integers")
+    if np.issubdtype(kind, np.integer):
+        _check_integers(found, name)
     with np.errstate(over="ignore"):
         result = np.array(found, dtype=kind, order="C")
     if result.dtype.kind == "f" and not np.isfinite(result).all():
         raise CheckpointError(f"has values beyond single precision in {name}")
     return result
+
+
+def _check_integers(found: np.ndarray, name: str) -> None:
+    """Whole numbers may be stored as floats, as long as these hold them exactly."""
+    whole = found.dtype.kind in "iu"
+    if found.dtype.kind == "f":
+        whole = bool((found == np.round(found)).all() and (np.abs(found) < 1 << 53).all())
+    if not whole:
+        raise CheckpointError(f"has {name} that are no integers")
 
 
 def _number_array(value: Any, depth: int) -> np.ndarray:

@@ -98,6 +98,9 @@ def complete_settings(
         config["rendering_kwargs"]["superresolution_module"] = (
             f"SuperresolutionHybrid{SUPER_RESOLUTIONS[side]}"
         )
+    pivot = config["rendering_kwargs"]["avg_camera_pivot"]
+    if _is_number(pivot):  # the same along every axis
+        config["rendering_kwargs"]["avg_camera_pivot"] = [pivot] * 3
     if resolution is not None:
         config["neural_rendering_resolution"] = resolution
     check_settings(config)

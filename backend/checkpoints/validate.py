@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .errors import CheckpointError, shown
-from .expected_shapes import FLAME_VERTICES, OPTIONAL, Shape, expected_shapes
+from .expected_shapes import FLAME_VERTICES, Shape, expected_shapes, optional_shapes
 
 NAMED = 3
 # Weights in a row; a lost piece of 8 KB always covers that many.
@@ -29,30 +29,39 @@ EXTRA_SHAPES: dict[str, dict[str, Shape]] = {
 
 
 def validate_shapes(family: str, config: dict[str, Any], found: dict[str, tuple[int, ...]]) -> None:
-    """Raise CheckpointError that names the first few tensors that are missing, odd or strange."""
+    """Raise CheckpointError that names the first few tensors that are missing, odd or strange.
+
+    Only tensors outside the known networks may be there without being expected.
+    """
     expected = expected_shapes(family, config, found)
     missing = [name for name in expected if name not in found]
     if missing:
         raise CheckpointError(f"lacks {_first_few(missing)}")
-    allowed = expected | OPTIONAL if family == "next3d" else expected | _optional_eg3d()
-    strange = [shown(name) for name in found if name not in allowed]
+    allowed = expected | optional_shapes(family)
+    networks = {name.partition(".")[0] for name in allowed}
+    strange = [
+        shown(name) for name in found if name not in allowed and name.partition(".")[0] in networks
+    ]
     if strange:
         raise CheckpointError(f"has {_first_few(strange)}, which {family} does not have")
     wrong = [
         f"{name} of shape {found[name]} for {_text(allowed[name])}"
-        for name in found
-        if not _fits(found[name], allowed[name])
+        for name in allowed
+        if name in found and not _fits(found[name], allowed[name])
     ]
     if wrong:
         raise CheckpointError(f"has {_first_few(wrong)}")
 
 
 def validate_extra_shapes(family: str, found: dict[str, tuple[int, ...]]) -> None:
-    """Raise CheckpointError unless the tensors outside the state dict are there and fit."""
+    """Raise CheckpointError unless the tensors outside the state dict are there and fit.
+
+    Sides of 1 may be missing or more than usual.
+    """
     for name, shape in EXTRA_SHAPES[family].items():
         if name not in found:
             raise CheckpointError(f"lacks {name}, which releases keep beside their weights")
-        if not _fits(found[name], shape):
+        if _without_ones(found[name]) != _without_ones(shape):
             raise CheckpointError(f"has {name} of shape {found[name]} for {_text(shape)}")
 
 
@@ -103,14 +112,14 @@ def _check_indices(name: str, indices: Tensor, count: int) -> None:
         raise CheckpointError(f"has {name} that point outside their {count} vertices")
 
 
-def _optional_eg3d() -> dict[str, Shape]:
-    return {"dataset_label_std": OPTIONAL["dataset_label_std"]}
-
-
 def _fits(found: tuple[int, ...], expected: Shape) -> bool:
     return len(found) == len(expected) and all(
         want is None or have == want for have, want in zip(found, expected, strict=True)
     )
+
+
+def _without_ones(shape: Shape) -> Shape:
+    return tuple(side for side in shape if side != 1)
 
 
 def _text(shape: Shape) -> str:
