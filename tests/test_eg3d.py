@@ -67,6 +67,9 @@ def test_changed_weights_are_noticed(tmp_path):
 def test_a_folder_without_references_is_named(tmp_path):
     with pytest.raises(ValueError, match="next3d_config.json or eg3d_config.json"):
         verify_folder(tmp_path)
+    shutil.copy(FOLDER / "eg3d_config.json", tmp_path)
+    with pytest.raises(ValueError, match="expected to hold eg3d_inputs.npz"):
+        verify_folder(tmp_path)
 
 
 def test_the_fast_field_is_the_decoder_of_plane_features():

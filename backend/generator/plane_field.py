@@ -11,7 +11,9 @@ from torch.nn import functional
 
 from .triplanes import OSGDecoder, stretched_sigmoid
 
-POINTS_AT_A_TIME = 32768  # twelve indices and 64 hidden values each stay near the processor
+# Twelve indices and 64 hidden values each stay near a processor; graphics cards want more work.
+POINTS_AT_A_TIME = {"cpu": 1 << 15}
+POINTS_AT_A_TIME_ELSEWHERE = 1 << 19
 
 
 class PlaneField:
@@ -22,7 +24,8 @@ class PlaneField:
 
     def __init__(self, planes: Tensor, axes: Tensor, box_warp: float, decoder: OSGDecoder) -> None:
         _, _, channels, height, width = planes.shape
-        self.to_planes = torch.linalg.inv(axes.to(planes))[:, :, :2]
+        device = planes.device
+        self.to_planes = torch.linalg.inv(axes.cpu()).to(planes)[:, :, :2]
         self.scale = 2.0 / box_warp
         self.size = planes.new_tensor([width, height])
         first, last = decoder.net[0], decoder.net[2]
@@ -31,6 +34,8 @@ class PlaneField:
         framed = functional.pad(planes.permute(0, 1, 3, 4, 2), (0, 0, 1, 2, 1, 2))
         self.row, self.plane_size = framed.shape[3], framed.shape[2] * framed.shape[3]
         self.texels = functional.linear(framed.reshape(-1, channels), weight.to(planes.dtype))
+        self.corners = torch.tensor([0, 1, self.row, self.row + 1], device=device).int()
+        self.at_a_time = POINTS_AT_A_TIME.get(device.type, POINTS_AT_A_TIME_ELSEWHERE)
         self.bias = first.bias * first.bias_gain
         self.weight = last.weight * last.weight_gain
         self.last_bias = last.bias * last.bias_gain
@@ -52,7 +57,7 @@ class PlaneField:
         samples = []
         for b, own in enumerate(points):
             parts = []
-            for part in own.split(POINTS_AT_A_TIME):
+            for part in own.split(self.at_a_time):
                 hidden = functional.softplus(self._look_up(part, b) + self.bias)
                 parts.append(functional.linear(hidden, weight, bias))
             samples.append(torch.cat(parts) if len(parts) > 1 else parts[0])
@@ -72,7 +77,7 @@ class PlaneField:
         """Return one plane's part of the hidden values (N, 64) at points (N, 3)."""
         own = slice(4 * plane, 4 * plane + 4)
         parts = []
-        for part in points.split(POINTS_AT_A_TIME):
+        for part in points.split(self.at_a_time):
             index, weight = self._corners(part, sample)
             parts.append(self._weighted(index[:, own].contiguous(), weight[:, own].contiguous()))
         return torch.cat(parts)
@@ -89,8 +94,7 @@ class PlaneField:
         column, row = (low.to(torch.int32) + 1).unbind(dim=-1)
         plane = torch.arange(3, device=points.device, dtype=torch.int32) + 3 * sample
         first = row * self.row + column + plane * self.plane_size
-        steps = torch.tensor([0, 1, self.row, self.row + 1], device=points.device)
-        index = first[:, :, None] + steps.to(torch.int32)
+        index = first[:, :, None] + self.corners
         x, y = torch.stack([1.0 - high_weight, high_weight], dim=-1).unbind(dim=2)
         weight = y[..., :, None] * x[..., None, :]
         return index.flatten(1), weight.flatten(1)
@@ -111,7 +115,7 @@ class PlaneLattice:
     def density(self, index: Tensor) -> Tensor:
         """Return raw density (N,) at crossings (N, 3), counted along x, y and z."""
         values = []
-        for part in index.split(POINTS_AT_A_TIME):
+        for part in index.split(self.field.at_a_time):
             numbers = (part[:, None, :] * self.steps).sum(dim=-1) + self.first
             if self.rows.device.type == "mps":  # see PlaneField
                 hidden = self.rows[numbers].sum(dim=1)

@@ -12,7 +12,9 @@ from ..generator.triplanes import OSGDecoder
 from .config import NUM_PLANE_WS, PLANE_CHANNELS, PLANE_RESOLUTION, OfficialConfig
 from .superresolution import SuperResolution
 
-RAYS_AT_A_TIME = 512  # 48 samples each stay near the processor
+# 48 samples each stay near a processor; graphics cards want more work.
+RAYS_AT_A_TIME = {"cpu": 512}
+RAYS_AT_A_TIME_ELSEWHERE = 8192
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ class OfficialGenerator(nn.Module):
         settings = self.config.rendering
         draws = Draws.centred(origins, settings) if draws is None else draws
         field = self.field(planes)
-        rays = render_rays(field, origins, directions, settings, draws, RAYS_AT_A_TIME)
+        at_a_time = RAYS_AT_A_TIME.get(planes.device.type, RAYS_AT_A_TIME_ELSEWHERE)
+        rays = render_rays(field, origins, directions, settings, draws, at_a_time)
 
         def as_image(values: Tensor) -> Tensor:
             return values.transpose(1, 2).unflatten(2, (resolution, resolution))

@@ -35,6 +35,7 @@ TOLERANCES = {
     "image": 5e-3,
 }
 _PIECE = r"(?:[/_](s\d+|crop\d*|chan_stats|shape|probe))?"
+_ARRAYS = ("inputs", "state", "nonstate", "outputs")
 _STEP = 0.7548776662466927
 _PHASE = 0.3
 
@@ -96,6 +97,12 @@ class Reference:
                 "outputs"
             )
         prefix = str(folder / families[0])
+        missing = [name for name in _ARRAYS if not Path(f"{prefix}_{name}.npz").is_file()]
+        if missing:
+            raise ValueError(
+                f"{folder} is expected to hold {families[0]}_{missing[0]}.npz beside its "
+                "configuration and does not; give a complete folder of reference outputs"
+            )
         config = json.loads(Path(f"{prefix}_config.json").read_text())
         checkpoint = SimpleNamespace(
             family=families[0],
