@@ -261,6 +261,8 @@ def _multiplications() -> Iterator[HostileFile]:
         "marks": b"(",
         "duplicates": b"2",
         "memo entries": b"\x94",
+        "filled sets": b"\x8f(K\x00K\x01K\x02K\x03K\x04\x90",
+        "filled dictionaries": b"}K\x00Ns",
         "pops": b"N0",
         "integers": b"J\xff\xff\xff\x7f",
         "floats": b"G?\xf1\x99\x99\x99\x99\x99\x9a",
@@ -336,6 +338,9 @@ def _structures() -> Iterator[HostileFile]:
         "tuple in itself": b"]q\x00h\x00\x85q\x010h\x00h\x01a0h\x01",
         "object in itself": b"ctraining.triplane\nOSGDecoder\n)\x81q\x00}X\x01\x00\x00\x00ah\x00sb",
         "200000 nested lists": b"]" * deep + b"a" * (deep - 1),
+        "30000 nested objects": b"ctraining.triplane\nOSGDecoder\nq\x00Nq\x010"
+        + b"h\x00)\x81h\x01bq\x010" * 30_000
+        + b"0h\x01",
         "200000 nested tuples": b"N" + b"\x85" * deep,
         "values left over": b"NN",
         "mark left over": b"(N",
@@ -388,6 +393,7 @@ def _tensors() -> Iterator[HostileFile]:
         "tensor of 60 dimensions": (0, (1,) * 60, (1,) * 60),
         "tensor of 2**200 elements": (0, (1 << 30,) * 7, (0,) * 7),
         "tensor with a shape of floats": (0, (4.0,), (1,)),
+        "empty tensor of huge sides": (0, (0, 1 << 39, 1 << 39), (1, 1, 1)),
         "tensor with too few strides": (0, (2, 2), (1,)),
     }
     for name, (offset, shape, strides) in shapes.items():
@@ -605,6 +611,9 @@ def _archives(canary: Path) -> Iterator[HostileFile]:
     code = f"__import__('os').system('touch {canary}')"
     evaluated = _npy("<f4", f"({code},)", b"")
     whole = npz({"v_template": np.zeros((5023, 3))})
+    many = pickled([Raw(b"\x8f" * 250_000 + b"0" * 249_999)], 4)
+    sets = {f"{name}.npy": _npy("|O", "()", many) for name in landmark_values()}
+    yield HostileFile("npz of masses of objects", _zipped(sets), "landmarks", ".npz")
     archives = {
         "npz bomb": _zipped({"v_template.npy": _npy("<f4", "(67108864,)", bytes(256 << 20))}),
         "npz of 3000 entries": _zipped({f"{i}.npy": b"" for i in range(3000)}),

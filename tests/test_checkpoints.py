@@ -192,7 +192,9 @@ def test_the_store_adds_lists_loads_and_removes(released, tmp_path):
     assert store.list() == []
     stages = []
     model = store.add(path, progress=lambda stage, fraction: stages.append((stage, fraction)))
-    assert {stage for stage, _ in stages} == {"reading", "writing"} and stages[-1][1] == 1.0
+    assert {stage for stage, _ in stages} == {"reading", "checking", "writing"} and stages[-1][
+        1
+    ] == 1.0
     assert store.list() == [model] and model.family == family
     assert files_in(model.folder) == {"weights.safetensors", "model.json"}
     assert "NVIDIA" in model.licence and model.memory_bytes > 1 << 30

@@ -85,7 +85,7 @@ class ArrayRecord:
 
     def to_numpy(self) -> np.ndarray:
         """Return a view of the elements in the file (read-only)."""
-        if self.dtype is None:
+        if self.dtype is None or not len(self.data):
             raise CheckpointError("holds an array without elements")
         flat = np.frombuffer(self.data, self.dtype.numpy)
         return flat.reshape(self.shape, order="F" if self.fortran else "C")

@@ -74,6 +74,8 @@ def read_checkpoint(path: Path, progress: Progress | None = None) -> Checkpoint:
 
     with about_file(path.name, EXPECTED):
         data = read_file(path, reading, digest)
+        if progress is not None:
+            progress("checking", 0.0)
         generator = _averaged_generator(read_pickle(data, encoding="latin-1"))
         provenance = {
             "source": path.name,

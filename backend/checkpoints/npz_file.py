@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import PLAIN_CODES, checked_count
+from .budget import Budget
 from .errors import CheckpointError, TruncatedError, shown
 from .file_bytes import file_size
 from .unpickle import read_pickle
@@ -27,6 +28,7 @@ MAX_DIRECTORY = 16 << 10
 # FLAME in double precision has 55 MB, its 400 directions alone 48 MB.
 MAX_ENTRY_BYTES = 52 << 20
 MAX_TOTAL_BYTES = 72 << 20
+PIECE = 1 << 20
 # What zipfile raises for archives whose parts do not fit together.
 DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError)
 DAMAGE += (NotImplementedError, RuntimeError, LookupError)
@@ -52,7 +54,7 @@ def read_npz(path: Path, names: set[str]) -> dict[str, Any]:
     """
     size = file_size(path)
     _check_directory(path, size)
-    left = MAX_TOTAL_BYTES
+    left, budget = MAX_TOTAL_BYTES, Budget()
     found: dict[str, Any] = {}
     try:
         with zipfile.ZipFile(path) as archive:
@@ -66,7 +68,7 @@ def read_npz(path: Path, names: set[str]) -> dict[str, Any]:
                         f"announces {entry.file_size >> 20} MB in {shown(name)}, "
                         "more than any head model has"
                     )
-                found[name] = parse_npy(_inflated(archive, entry), name)
+                found[name] = parse_npy(_inflated(archive, entry), name, budget)
     except CheckpointError:
         raise
     except DAMAGE as error:
@@ -79,10 +81,10 @@ def read_npy(path: Path) -> Any:
     size = file_size(path)
     if size > MAX_TOTAL_BYTES:
         raise CheckpointError(f"has {size >> 20} MB, more than any landmark file")
-    return parse_npy(path.read_bytes(), path.stem)
+    return parse_npy(path.read_bytes(), path.stem, Budget())
 
 
-def parse_npy(data: bytes, name: str) -> Any:
+def parse_npy(data: bytes | bytearray, name: str, budget: Budget) -> Any:
     """Return an array (a view of `data`), or the records of an array of objects."""
     if data[:6] != MAGIC:
         raise CheckpointError(f"has {shown(name)} that is no NumPy array")
@@ -98,7 +100,7 @@ def parse_npy(data: bytes, name: str) -> Any:
         raise CheckpointError(f"has {shown(name)} that is no plain array of numbers")
     body = memoryview(data)[start + length :]
     if header["descr"][1:2] == b"O":
-        return read_pickle(body, encoding="latin-1")
+        return read_pickle(body, encoding="latin-1", budget=budget)
     return _plain_array(body, header, name)
 
 
@@ -111,6 +113,8 @@ def _plain_array(body: memoryview, header: re.Match[bytes], name: str) -> np.nda
         raise CheckpointError(f"has {shown(name)} of a shape that no head model has")
     shape = tuple(int(side) for side in sides)
     wanted = checked_count(shape) * np.dtype(code).itemsize
+    if not wanted:
+        raise CheckpointError(f"has {shown(name)} without elements")
     if len(body) < wanted:
         raise TruncatedError(f"{shown(name)} announces {wanted} bytes where {len(body)} are left")
     if len(body) > wanted:
@@ -119,14 +123,17 @@ def _plain_array(body: memoryview, header: re.Match[bytes], name: str) -> np.nda
     return np.frombuffer(body, np.dtype(code)).reshape(shape, order=order)
 
 
-def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytearray:
     """Return an entry's bytes, at most as many as it announces."""
     if entry.flag_bits & 1:
         raise CheckpointError("is an encrypted archive")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise CheckpointError("is packed by a method that NumPy does not use")
+    data = bytearray()
     with archive.open(entry) as stream:
-        data = stream.read(entry.file_size + 1)
+        # In pieces: read at once, zipfile copies all it has for every few kilobytes.
+        while len(data) <= entry.file_size and (piece := stream.read(PIECE)):
+            data += piece
     if len(data) != entry.file_size:
         raise TruncatedError(f"its archive announces {entry.file_size} bytes and has {len(data)}")
     return data

@@ -172,7 +172,7 @@ def to_tensor(record: TensorRecord) -> Tensor:
     """Return a contiguous copy on the CPU that shares no memory with the file."""
     dtype = record.storage.dtype
     if not math.prod(record.shape):
-        return torch.zeros(record.shape, dtype=dtype)
+        raise CheckpointError("holds a tensor without elements")
     span = 1 + sum((n - 1) * s for n, s in zip(record.shape, record.strides, strict=True))
     size = dtype.itemsize
     region = bytearray(record.storage.data[record.offset * size : (record.offset + span) * size])

@@ -15,21 +15,24 @@ from .opcodes import run
 from .structure import check_structure
 
 
-def read_pickle(source: Path | bytes | memoryview, *, encoding: str = "ascii") -> Any:
+def read_pickle(
+    source: Path | bytes | memoryview, *, encoding: str = "ascii", budget: Budget | None = None
+) -> Any:
     """Return what a pickle holds: plain containers and the records of this package.
 
-    `encoding` is that of the byte strings of Python 2 ("latin-1" for FLAME).  Raises
-    CheckpointError naming what was found if it is cut off, recursive, too expensive, or uses
-    anything outside the allow-list.
+    `encoding` is that of the byte strings of Python 2 ("latin-1" for FLAME); `budget` is shared by
+    pickles that lie in one file.  Raises CheckpointError naming what was found if it is cut off,
+    recursive, too expensive, or uses anything outside the allow-list.
     """
+    budget = budget or Budget()
     if isinstance(source, bytes | memoryview):
-        return _read(memoryview(source), encoding)
+        return _read(memoryview(source), encoding, budget)
     with about_file(Path(source).name, "a pickle of a released model"):
-        return _read(memoryview(read_file(Path(source))), encoding)
+        return _read(memoryview(read_file(Path(source))), encoding, budget)
 
 
-def _read(data: memoryview, encoding: str) -> Any:
-    cursor, budget = Cursor(data), Budget()
+def _read(data: memoryview, encoding: str, budget: Budget) -> Any:
+    cursor = Cursor(data)
     value = run(PickleMachine(cursor, ReleaseNames(budget), budget, encoding))
     if cursor.remaining:
         raise CheckpointError(f"has {cursor.remaining} bytes behind its end")
