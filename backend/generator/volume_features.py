@@ -18,7 +18,7 @@ from ..synthetic.hair_volume import (
 )
 from ..synthetic.latent import HeadMeasures
 
-NUM_VOLUME_FEATURES = 23
+NUM_VOLUME_FEATURES = 24
 # The box (metres) that holds all hanging hair; the branch is trained inside and cut off outside.
 HAIR_BOX = ((-0.17, -0.07, -0.225), (0.17, 0.31, 0.235))
 
@@ -29,12 +29,14 @@ def volume_features(q: Tensor, measures: HeadMeasures, wave: Tensor) -> Tensor:
     measures: sizes of the heads' meshes; wave (B,): how wavy the hair is.
     """
     x, y, z = q.unbind(-1)
-    width, back, top = (v[:, None] for v in (measures.hw, measures.yb, measures.zt))
+    width, back, top, ears = (
+        v[:, None] for v in (measures.hw, measures.yb, measures.zt, measures.ew)
+    )
     azimuth = torch.atan2(x, y - AXIS_Y)
     lock, strand, sway = hanging_locks(q, wave[:, None])
     across, along = x / width, (y - AXIS_Y) / (back - AXIS_Y)
     out = [torch.sin(azimuth), torch.cos(azimuth), torch.cos(2 * azimuth), torch.sin(7 * azimuth)]
-    out += [2 * lock - 1, strand, 5 * sway, across, along, (z - top) * 5]
+    out += [2 * lock - 1, strand, 5 * sway, across, along, (z - top) * 5, (x.abs() - ears) * 20]
     out += [torch.sqrt(across.square() + along.square() + 1e-6) - 1]
     tail, bun = tail_coordinates(q, measures), bun_coordinates(q, measures)
     for local, locks in ((tail, tail_locks(tail)), (bun, bun_locks(bun))):

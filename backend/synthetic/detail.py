@@ -43,8 +43,8 @@ DETAIL_NAMES = (
     "brow_q", "brow_z",
     # Wrinkles, 0..1: strongest at the bottom of the fold.
     "forehead_lines", "crows_feet", "nasolabial", "glabella", "eye_bag", "marionette",
-    # Beard region coordinates, positive inside.
-    "beard_cheek", "moustache", "chin",
+    # Beard region coordinates, positive inside, and where blush goes, 0..1.
+    "beard_cheek", "moustache", "chin", "blush",
 )  # fmt: skip
 DETAIL_INDEX = {name: i for i, name in enumerate(DETAIL_NAMES)}
 DETAIL_DIM = len(DETAIL_NAMES)
@@ -185,7 +185,7 @@ def _scalp(x: Tensor, y: Tensor, z: Tensor, ax: Tensor) -> dict[str, Tensor]:
 
 
 def _features(x: Tensor, z: Tensor, ax: Tensor, front: Tensor) -> dict[str, Tensor]:
-    """Return coordinates of lids, lips and brows, windowed to zero away from them."""
+    """Return coordinates of lids, lips and brows, windowed to zero away from them, and blush."""
     u = lid_u(ax)
     near_lids = front * fall(u.abs(), 1.4, 2.2) * fall((z + 0.001).abs(), 0.012, 0.020)
     r, line, upper, lower = lip_outline(x)
@@ -193,7 +193,9 @@ def _features(x: Tensor, z: Tensor, ax: Tensor, front: Tensor) -> dict[str, Tens
     q = brow_q(ax)
     over_brow = z - brow_center(q)
     near_brows = front * fall(over_brow.abs(), 0.010, 0.020) * fall((q - 0.5).abs(), 0.65, 0.9)
+    outer = ax - 0.055
     return {
+        "blush": front * gauss(torch.hypot(outer / 1.4, z + 0.036 + 0.35 * outer), 0.017),
         "lid_u": (0.8 * u).clamp(-1, 1) * near_lids,
         "lid_upper": ((z - lid_upper(u)) / 0.002).clamp(-1, 1) * near_lids,
         "lid_lower": ((z - lid_lower(u)) / 0.002).clamp(-1, 1) * near_lids,

@@ -64,7 +64,9 @@ def _border(
     side = smoothstep(az, 0.95, 1.25)
     short = fall(s.side, 0.007, 0.013)
     soft_front = (1.0 - side) * (0.003 + 0.004 * fall(s.front, 0.004, 0.012))
-    soft = 0.006 + soft_front + side * short * (0.006 + 0.012 * s.fade)
+    # Hair that recedes thins out before it ends.
+    thinning = 0.055 * s.recede.clamp(0, 1).square() * fall(az, 1.0, 1.45)
+    soft = 0.006 + soft_front + side * short * (0.006 + 0.012 * s.fade) + thinning
     cover = smoothstep(inside, -0.0035, soft)
     crown = smoothstep(z - 0.10 * y, 0.055, 0.082) * fall(y, 0.14, 0.185)
     return inside, cover * (1.0 - s.bald * crown)

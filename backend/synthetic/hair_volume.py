@@ -51,7 +51,7 @@ def _lock(a: Tensor) -> Tensor:
 
 def _long_hair(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, Tensor]:
     """Return a shell that hangs from the crown to the hem, open at the face."""
-    hw, yb, zt = (v[:, None] for v in (m.hw, m.yb, m.zt))
+    hw, yb, zt, ew = (v[:, None] for v in (m.hw, m.yb, m.zt, m.ew))
     side, top, zend, vol, wave = (
         v[:, None] for v in (params.side, params.top, params.zend, params.vol, params.wave)
     )
@@ -64,13 +64,15 @@ def _long_hair(q: Tensor, params: HeadParams, m: HeadMeasures) -> tuple[Tensor, 
     # Radii: fuller below the ears with volume, drawn in at the ends (bob) or on the shoulders.
     puff = smoothstep(-z, -0.09, 0.03)
     rx = hw + 0.3 * side + 0.006 + 0.016 * vol * puff
+    # Wide enough for the ears.
+    rx = smooth_max(rx, (ew + 0.004) * smoothstep(-z, -0.110, 0.0), 0.012)
     rx = rx * (1.0 - 0.16 * low * (1.2 - vol)) * dome
     ry = (yb - AXIS_Y + 0.006 + 0.008 * vol * smoothstep(-z, -0.05, 0.05) - 0.030 * low) * dome
     lock, strand, sway = hanging_locks(q, wave)
     safe_x, safe_y = rx.clamp(min=1e-3), ry.clamp(min=1e-3)
     radial = torch.sqrt((x / safe_x) ** 2 + (back / safe_y) ** 2 + 1e-9)
     outer = (radial - 1.0) * torch.minimum(rx, ry).clamp(max=0.11)
-    outer = outer - 0.0046 * (lock - 0.5) * (0.5 + 0.9 * low) - 0.004 * sway
+    outer = outer - 0.0046 * (lock - 0.5) * (0.5 + 0.9 * low) - 0.024 * sway
     # A shell: thick on the head, thinning towards the ends.
     thickness = 0.036 - 0.014 * low
     shell = (outer + 0.5 * thickness).abs() - 0.5 * thickness
@@ -90,10 +92,7 @@ def hanging_locks(q: Tensor, wave: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     across = 9.0 * az + 6.0 * sway + drift
     wide = _lock(across + 0.9 * torch.sin(2.3 * az) + 0.7 * torch.sin(5.3 * az + 1.0))
     narrow = _lock(
-        2.3 * across
-        + 1.1
-        + 1.3 * torch.sin(4.1 * az)
-        + 0.8 * torch.sin(18.0 * z + 6.0 * az)
+        2.3 * across + 1.1 + 1.3 * torch.sin(4.1 * az) + 0.8 * torch.sin(18.0 * z + 6.0 * az)
     )
     strand = torch.sin(11.0 * across + 2.5 * torch.sin(7.0 * az) + 9.0 * drift)
     strand = strand * (0.6 + 0.4 * torch.sin(14.0 * az + 15.0 * z))
@@ -104,9 +103,10 @@ def _trim(q: Tensor, shell: Tensor, lock: Tensor, az: Tensor, params: HeadParams
     """Cut the shell at the face and at the hem; locks end at different heights."""
     x, y, z = q.unbind(-1)
     zend = params.zend[:, None]
-    face = 0.028 + 0.018 * smoothstep(-z, -0.05, 0.02) - 0.030 * smoothstep(-z, 0.06, 0.15)
-    face = face - 0.22 * (x.abs() - 0.09).clamp(min=0.0)
     long_hem = smoothstep(-zend, 0.13, 0.17)
+    forward = (0.008 + 0.022 * long_hem) * smoothstep(-z, 0.06, 0.15)
+    face = 0.028 + 0.018 * smoothstep(-z, -0.05, 0.02) - forward
+    face = face - 0.22 * (x.abs() - 0.09).clamp(min=0.0)
     ends = 0.5 + 0.3 * torch.sin(7.0 * az + 0.5) + 0.2 * torch.sin(16.0 * az)
     uneven = (1.0 - lock) * (0.004 + 0.006 * long_hem) + ends * (0.002 + 0.011 * long_hem)
     hem = zend + uneven + 0.010 * torch.cos(2.0 * az) ** 2

@@ -73,15 +73,16 @@ STYLE_DIRECTIONS = _style_directions()
 @dataclass(frozen=True)
 class HeadMeasures:
     """Sizes (B,) of identities in metres, used by hair volumes: half width of the skull `hw`,
-    rearmost y `yb`, highest z `zt`."""
+    rearmost y `yb`, highest z `zt`, half width over the ears `ew`."""
 
     hw: Tensor
     yb: Tensor
     zt: Tensor
+    ew: Tensor
 
     def select(self, index: Tensor | slice) -> HeadMeasures:
         """Return the measures of the heads picked by `index` along the batch."""
-        return HeadMeasures(self.hw[index], self.yb[index], self.zt[index])
+        return HeadMeasures(self.hw[index], self.yb[index], self.zt[index], self.ew[index])
 
 
 def sample_latents(n: int, seed: int, truncation: float = 1.0) -> Tensor:
@@ -96,8 +97,10 @@ def measure(model: Any, betas: Tensor) -> HeadMeasures:
     top = (model.part == 0) & (model.v_template[:, 2] > 0.03)
     shapes = model.shapedirs[top]
     upper = model.v_template[top] + torch.einsum("bk,vck->bvc", betas, shapes)
+    ears = model.masks["ears"] > 0.5
+    ear_x = model.v_template[ears, 0] + betas @ model.shapedirs[ears, 0].T
     x, y, z = upper.unbind(-1)
-    return HeadMeasures(hw=x.abs().amax(1), yb=y.amax(1), zt=z.amax(1))
+    return HeadMeasures(hw=x.abs().amax(1), yb=y.amax(1), zt=z.amax(1), ew=ear_x.abs().amax(1))
 
 
 def masculinity(shape: Tensor, model: Any) -> Tensor:

@@ -143,8 +143,7 @@ def _folds(color: Tensor, paint: Paint) -> Tensor:
 def _make_up(color: Tensor, paint: Paint) -> Tensor:
     """Blush on the cheeks and shadow on the upper lid."""
     face, skin = paint.face, paint.color("skin")
-    place = torch.hypot((face.side - 0.055) / 1.4, face.z + 0.036 + 0.35 * (face.side - 0.055))
-    blush = 0.38 * paint.value("blush") * gauss(place, 0.017) * face.front
+    blush = 0.42 * paint.value("blush") * column(paint.detail, "blush")
     color = mix(color, skin * skin.new_tensor((1.0, 0.66, 0.66)), blush)
     above = face.above_upper_lid
     lid = smoothstep(above, -0.0005, 0.0005) * fall(above, 0.0035, 0.0100)

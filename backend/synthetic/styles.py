@@ -46,7 +46,7 @@ STYLES: dict[str, tuple[float, ...]] = {
     "ponytail": _style(top=7.5, front=8.5, side=6.5, nape=6, recede=0.05, back=1, tail=1),
     "bun": _style(top=8.5, front=10, side=7, nape=6.5, recede=0.05, back=1, bun=1),
     "receding": _style(top=6, front=5, side=6, nape=4.5, recede=1, back=1, fade=0.5),
-    "horseshoe": _style(side=7, nape=5.5, recede=1, radial=1, bald=0.8, fade=0.3),
+    "horseshoe": _style(side=7, nape=5.5, recede=1, radial=1, bald=1, fade=0.3),
 }
 
 # Log-prior of each style and its slope on how masculine the face shape is (-1..1).

@@ -7,7 +7,14 @@ from ..synthetic.latent import APPEARANCE_INDEX, LATENT_LIMIT, STYLE_DIRECTIONS,
 from ..synthetic.styles import STYLE_NAMES
 
 # share of heads for which a feature that is rare among Gaussian latents is switched on
-_BOOSTS = {"freckles": 0.25, "full": 0.15, "age": 0.15, "lipstick": 0.15, "beard_len": 0.15}
+_BOOSTS = {
+    "freckles": 0.25,
+    "blush": 0.25,
+    "full": 0.15,
+    "age": 0.15,
+    "lipstick": 0.15,
+    "beard_len": 0.15,
+}
 _STYLE_SHARE = 0.7
 HANGING_STYLES = ("bob", "long", "long wavy", "ponytail", "bun")
 
