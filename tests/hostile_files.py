@@ -363,7 +363,7 @@ def _structures() -> Iterator[HostileFile]:
 
 
 def _shared_modules(levels: int = 40) -> Any:
-    """Modules that hold the one before twice; the names of §12 around them."""
+    """Modules that hold the one before twice, below the names of a generator."""
     reconstruct = pickled(Name("torch_utils.persistence", "_reconstruct_persistent_obj"))[2:-1]
     inner = pickled({"_modules": {}, "_parameters": {}, "_buffers": {}})[2:-1]
 
@@ -572,6 +572,7 @@ def _flame(canary: Path) -> Iterator[HostileFile]:
         ),
         "few shape directions": ("shapedirs", array_parts(np.zeros((5023, 3, 10), "f4"), True)),
         "missing weights": ("weights", None),
+        "text for weights": ("weights", array_parts(np.zeros((5023, 5), "S4"), True)),
         "array of records": (
             "weights",
             Call(Name("numpy", "dtype"), ("V8", 0, 1), (3, "|", None, ("f",), {}, 8, 1, 0)),

@@ -53,7 +53,7 @@ def test_python2_pickles_with_chumpy_and_old_scipy(tmp_path, protocol):
     ],
 )
 def test_pickles_of_this_python(tmp_path, protocol, layout):
-    values = flame_numbers() | {"bs_type": "lrotmin"}
+    values = flame_numbers() | {"bs_type": "lrotmin", "names": np.array(["root", "neck"])}
     if protocol < 3:  # where NumPy writes text, keep it short
         values["shapedirs"] = values["shapedirs"].astype(np.float16)
     if layout != "dense":

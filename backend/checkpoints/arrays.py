@@ -12,14 +12,15 @@ import numpy as np
 from .errors import CheckpointError, shown
 from .records import GlobalName, LongText
 
-PLAIN_CODES = re.compile(r"[<>|=]?(f2|f4|f8|i1|i2|i4|i8|u1|u2|u4|u8|b1|O8?)")
+# Numbers and booleans; text, which FLAME files may have beside their arrays; objects.
+PLAIN_CODES = re.compile(r"[<>|=]?(f2|f4|f8|i1|i2|i4|i8|u1|u2|u4|u8|b1|[SU][1-9]\d{0,4}|O8?)")
 MAX_DIMENSIONS = 8
 MAX_SIDE = 1 << 31
 
 
 @dataclass(slots=True)
 class DTypeRecord:
-    """A plain element type: numbers, booleans or objects."""
+    """A plain element type: numbers, booleans, text or objects."""
 
     KIND: ClassVar[str] = "an array type"
 
@@ -109,7 +110,7 @@ def make_dtype(code: Any, *_flags: Any) -> DTypeRecord:
 
 def make_scalar(dtype: Any, data: Any = None) -> int | float | bool:
     """`numpy.core.multiarray.scalar(dtype, bytes)` as a plain number."""
-    if not isinstance(dtype, DTypeRecord) or dtype.is_object:
+    if not isinstance(dtype, DTypeRecord) or dtype.code[0] in "OSU":
         raise CheckpointError("holds a scalar that is no number")
     raw = _raw(data)
     if len(raw) != dtype.numpy.itemsize:

@@ -113,16 +113,12 @@ def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoi
     )
     records = state_records(generator)
     extra_records = _extra_records(family, generator, records)
-    for kind in (records, extra_records):
-        shapes = {name: record.shape for name, record in kind.items()}
-        validate_types({name: r.storage.dtype for name, r in kind.items()}, shapes)
-    validate_extra_shapes(family, {name: r.shape for name, r in extra_records.items()})
-    shapes = {name: r.shape for name, r in records.items()}
-    validate_shapes(family, config, shapes)
-    known = expected_shapes(family, config, shapes) | optional_shapes(family)
+    validate_shapes(family, config, _shapes(records))
+    validate_extra_shapes(family, _shapes(extra_records))
+    known = expected_shapes(family, config, _shapes(records)) | optional_shapes(family)
     ignored = [name for name in records if name not in known]
-    records = {name: r for name, r in records.items() if name in known}
-    _check_sharing([*records.values(), *extra_records.values()], provenance["bytes"])
+    records = {name: record for name, record in records.items() if name in known}
+    _check_elements({**records, **extra_records}, provenance["bytes"])
     state = {name: _computable(to_tensor(record)) for name, record in records.items()}
     extra = {
         name: _computable(to_tensor(record)).reshape(EXTRA_SHAPES[family][name])
@@ -137,6 +133,10 @@ def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoi
         provenance={**provenance, "ignored": ignored[:IGNORED_SHOWN]},
         extra=extra,
     )
+
+
+def _shapes(records: dict[str, TensorRecord]) -> dict[str, tuple[int, ...]]:
+    return {name: record.shape for name, record in records.items()}
 
 
 def _family(generator: ModuleRecord) -> str:
@@ -184,8 +184,10 @@ def _extra_records(
     return found
 
 
-def _check_sharing(records: list[TensorRecord], file_bytes: int) -> None:
-    total = sum(record.bytes for record in records)
+def _check_elements(records: dict[str, TensorRecord], file_bytes: int) -> None:
+    """Raise CheckpointError for wrong types, or more elements than the file can hold."""
+    validate_types({name: r.storage.dtype for name, r in records.items()}, _shapes(records))
+    total = sum(record.bytes for record in records.values())
     if total > file_bytes + SHARING_ALLOWANCE:
         raise CheckpointError(f"announces {total >> 20} MB of tensors in {file_bytes >> 20} MB")
 

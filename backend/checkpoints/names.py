@@ -15,11 +15,18 @@ from .records import GlobalName, LongText, ModuleRecord, PlaceholderObject
 PERSISTENCE = "torch_utils.persistence._reconstruct_persistent_obj"
 
 # Classes saved by reference whose objects may stand in a file as inert placeholders.  Releases
-# move modules around, so projects are known by their root and the classes of §12 by their name.
-PLACEHOLDER_ROOTS = ("training", "training_avatar_texture", "torch_utils", "dnnlib", "chumpy")
+# move modules around, so projects are known by their root and a few classes by their name alone.
+PLACEHOLDER_ROOTS = {
+    "training",
+    "training_avatar_texture",
+    "torch_utils",
+    "dnnlib",
+    "pytorch3d",
+    "chumpy",
+}
 PLACEHOLDER_PATHS = re.compile(
     r"torch\.nn\.modules\.\w+\.\w+|torch\.nn\.parameter\.Parameter"
-    r"|torch\.(Size|device|float16|float32|float64|int64)"
+    r"|torch\.(Size|device|bool|uint8|int32|int64|float16|bfloat16|float32|float64)"
     r"|scipy\.sparse(\.\w+)?\.(csc|csr|coo)_(matrix|array)"
 )
 PLACEHOLDER_CLASSES = {

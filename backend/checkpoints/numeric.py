@@ -28,6 +28,8 @@ def to_array(value: Any, name: str, kind: type) -> np.ndarray:
         found = _number_array(value, 0)
     except CheckpointError as error:
         raise CheckpointError(f"{error} (in {name})") from None
+    if found.dtype.kind not in "fiub":
+        raise CheckpointError(f"has text where the numbers of {name} belong")
     if found.size > MAX_ELEMENTS:
         raise CheckpointError(f"has {name} of shape {found.shape}, too large for a head")
     if found.dtype.kind == "f" and not np.isfinite(found).all():
