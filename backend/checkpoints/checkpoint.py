@@ -81,7 +81,7 @@ def read_checkpoint(path: Path, progress: Progress | None = None) -> Checkpoint:
             "source": path.name,
             "bytes": len(data),
             "sha256": digest.hexdigest(),
-            "class": generator.class_name[:200],
+            "class": shown(generator.class_name),
         }
         return _checkpoint(generator, provenance)
 
@@ -130,7 +130,7 @@ def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoi
         config=config,
         state=state,
         source_rule=blending_rule(generator.source_text),
-        provenance={**provenance, "ignored": ignored[:IGNORED_SHOWN]},
+        provenance={**provenance, "ignored": [shown(name) for name in ignored[:IGNORED_SHOWN]]},
         extra=extra,
     )
 
