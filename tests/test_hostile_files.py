@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile_files import hostile_files
+from tests.hostile import hostile_files
 
 MEGABYTE = 1 << 20
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +30,7 @@ def results(tmp_path_factory) -> list[dict]:
         case = {"name": file.name, "path": str(path), "reader": file.reader}
         cases.append({**case, "size": len(file.data)})
     (folder / "cases.json").write_text(json.dumps(cases))
-    command = [sys.executable, "-m", "tests.hostile_driver"]
+    command = [sys.executable, "-m", "tests.hostile.driver"]
     command += [str(folder / "cases.json"), str(folder / "results.json")]
     subprocess.run(command, cwd=ROOT, check=True, timeout=600)
     found = json.loads((folder / "results.json").read_text())

@@ -51,6 +51,7 @@ class ReleaseNames:
             "collections.OrderedDict": _plain_dict,
             "builtins.set": lambda items=(): set(map(checked_key, _listed(items))),
             "builtins.frozenset": lambda items=(): frozenset(map(checked_key, _listed(items))),
+            "builtins.bytes": lambda: memoryview(b""),  # as Python 3 writes no bytes for Python 2
             "copyreg._reconstructor": self._reconstructor,
             "_codecs.encode": _encode,
             "torch._utils._rebuild_tensor": tensors.rebuild_tensor,

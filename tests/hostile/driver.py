@@ -1,7 +1,7 @@
 """Reads hostile files one after the other and writes what each led to and cost.
 
 Runs as a program of its own, so that its memory can be limited and measured:
-python -m tests.hostile_driver CASES.json RESULTS.json
+python -m tests.hostile.driver CASES.json RESULTS.json
 """
 
 from __future__ import annotations
