@@ -161,8 +161,8 @@ def modulated_conv2d(
     offset = None if bias is None else bias * gain
     pixels = x.shape[2] * x.shape[3]
     if len(x) == 1 and pixels * sum(weight.shape[:2]) > weight.numel():
-        own = weight * styles[0][:, None, None]
-        own = own * (gain if factors is None else factors[0][:, None, None, None])
+        both = gain * styles if factors is None else factors.T * styles
+        own = weight * both[:, :, None, None]
         return _convolve(x, own.to(x.dtype), up, kernel, offset)
     y = _convolve(x * styles.to(x.dtype)[:, :, None, None], weight, up, kernel, None)
     if factors is not None:

@@ -1,0 +1,267 @@
+"""Time the official generators against a plain implementation: same process, same weights.
+
+    python -m benchmarks.official_speed [--device cpu] [--repeats 2] [--results FILE]
+
+A Next3D of the released size with random weights follows the small reference's head mesh. The
+plain way (tests/reference_next3d.py) has a group of a convolution for each sample, inserts zeros,
+reads planes one by one and keeps nothing between calls. On a CPU, seconds are the processor's, one
+thread, so that other work on the machine does not count; the least of all repeats is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avatarmmc_blender.backend.official.config import OfficialConfig
+from avatarmmc_blender.backend.official.field import OfficialField
+from avatarmmc_blender.backend.official.next3d import Next3D
+from avatarmmc_blender.meshing.surface import extract_surface
+from tests import official_reference
+from tests import reference_next3d as plain
+from tests.reference_surface import dense_surface
+
+RESULTS = Path(__file__).parents[1] / "docs" / "results_official.md"
+RAW_SIZE = 128
+LATTICE = 64
+SHARED_BUFFERS = ["faces", "uvfaces", "raw_uvcoords", "face_uvcoords"] + [
+    "uv_face_mask",
+    "orth_scale",
+    "orth_shift",
+    "plane_axes",
+]
+HEADING = """# Official generators: speed
+
+A Next3D of the released size (172.8 M parameters in the file, {parameters:.1f} M of them ever
+run), random weights, float32, on {device}. Written by `python -m benchmarks.official_speed`;
+plain is `tests/reference_next3d.py`. Memory is the greatest amount above what is held before.
+
+| what | plain s | here s | ratio | plain MB | here MB | greatest difference |
+|---|---|---|---|---|---|---|
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds and greatest additional memory in MB of one call, and what it returned."""
+
+    seconds: float
+    megabytes: float
+    value: Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured, both ways; their results are compared."""
+
+    name: str
+    plain: Callable[[], Tensor]
+    here: Callable[[], Tensor]
+
+
+def full_size(seed: int, device: str) -> Next3D:
+    """Return a Next3D of the released size with random weights, noise and the small mesh's UVs."""
+    small = official_reference.reference("next3d").generator
+    torch.manual_seed(seed)
+    config = OfficialConfig(resolution=RAW_SIZE)
+    generator = Next3D(config, small.faces.shape[1], small.raw_uvcoords.shape[1])
+    for name in SHARED_BUFFERS:
+        setattr(generator, name, getattr(small, name).clone())
+    for name, parameter in generator.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.data.fill_(0.1)
+    generator = generator.eval().requires_grad_(False).to(device)
+    return generator.to(memory_format=torch.channels_last)
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process holds (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
+
+
+class PeakMemory:
+    """The greatest memory above the start's while the block runs, in MB."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.megabytes = device, 0.0
+        self._stop = threading.Event()
+
+    def __enter__(self) -> PeakMemory:
+        if self.device == "cpu":
+            ctypes.CDLL(None).malloc_trim(0)  # else memory freed earlier hides what is used now
+            self._start = resident()
+            self._thread = threading.Thread(target=self._watch)
+            self._thread.start()
+        else:
+            torch.cuda.reset_peak_memory_stats()
+            self._start = torch.cuda.memory_allocated()
+        return self
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.01):
+            self.megabytes = max(self.megabytes, (resident() - self._start) / 1e6)
+
+    def __exit__(self, *_: object) -> None:
+        if self.device == "cpu":
+            self._stop.set()
+            self._thread.join()
+        else:
+            self.megabytes = (torch.cuda.max_memory_allocated() - self._start) / 1e6
+
+
+def measure(call: Callable[[], Tensor], device: str, repeats: int) -> Cost:
+    """Call once for memory and to warm up, then `repeats` times for time."""
+    with PeakMemory(device) as peak:
+        value = call()
+    best = float("inf")
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    for _ in range(repeats):
+        if device != "cpu":
+            torch.cuda.synchronize()
+        start = clock()
+        call()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        best = min(best, clock() - start)
+    return Cost(best, peak.megabytes, value)
+
+
+def tasks(generator: Next3D, device: str) -> list[Task]:
+    """Return everything that is measured."""
+    inputs = official_reference.reference("next3d").inputs
+    camera, mesh = inputs["c_camera"].to(device), inputs["v"].to(device)
+    z = torch.randn(1, generator.config.z_dim, device=device)
+    ws = generator.mapping(z, camera, 0.7, 14)
+    identity = generator.prepare(ws)
+    planes = generator.planes(identity, mesh)
+    raw = generator.render(planes, camera)
+    line = torch.linspace(-0.5, 0.5, LATTICE, device=device)
+    axes = (line, line, line)
+    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(1, -1, 3)
+
+    def plain_planes(rule: str = "front") -> Tensor:
+        return plain.next3d_planes(generator, ws, mesh, rule)
+
+    def plain_density(own: Tensor) -> Tensor:
+        return plain.PlainField(generator, own)(grid)[1].reshape(LATTICE, LATTICE, LATTICE)
+
+    def plain_image() -> Tensor:
+        own = plain.render(generator, plain_planes(), camera, RAW_SIZE)
+        return plain.super_resolve(generator.superresolution, own.features, ws)
+
+    def image(own: Tensor) -> Tensor:
+        return generator.super_resolve(generator.render(own, camera), ws)
+
+    def density() -> Tensor:
+        return generator.field(planes).lattice(axes).everywhere()
+
+    return [
+        Task(
+            "planes of a new identity",
+            plain_planes,
+            lambda: generator.planes(generator.prepare(ws), mesh),
+        ),
+        Task("planes of a new expression", plain_planes, lambda: generator.planes(identity, mesh)),
+        Task(
+            "the same, all planes moving",
+            lambda: plain_planes("all"),
+            lambda: generator.planes(identity, mesh, "all"),
+        ),
+        Task(
+            f"raw render {RAW_SIZE}² of given planes",
+            lambda: plain.render(generator, planes, camera, RAW_SIZE).image,
+            lambda: generator.render(planes, camera).image,
+        ),
+        Task(
+            "super-resolution to 512²",
+            lambda: plain.super_resolve(generator.superresolution, raw.features, ws),
+            lambda: generator.super_resolve(raw, ws),
+        ),
+        Task(
+            "512² image of a new identity",
+            plain_image,
+            lambda: image(generator.planes(generator.prepare(ws), mesh)),
+        ),
+        Task(
+            "512² image of a new expression",
+            plain_image,
+            lambda: image(generator.planes(identity, mesh)),
+        ),
+        Task(f"density on {LATTICE}³ of given planes", lambda: plain_density(planes), density),
+        Task(
+            f"density on {LATTICE}³, networks run for every call as published",
+            lambda: plain_density(plain_planes()),
+            density,
+        ),
+    ]
+
+
+def row(task: Task, device: str, repeats: int) -> str:
+    """Measure a task both ways and return its line of the table."""
+    ours = measure(task.here, device, repeats)
+    theirs = measure(task.plain, device, repeats)
+    difference = float((ours.value - theirs.value).abs().max())
+    return (
+        f"| {task.name} | {theirs.seconds:.2f} | {ours.seconds:.2f} "
+        f"| {theirs.seconds / ours.seconds:.2f} | {theirs.megabytes:.0f} "
+        f"| {ours.megabytes:.0f} | {difference:.1e} |"
+    )
+
+
+def surface_line(generator: Next3D, resolution: int) -> str:
+    """Time the adaptive surface against evaluating the whole lattice; seconds of this process."""
+    inputs = official_reference.reference("next3d").inputs
+    device = generator.plane_axes.device
+    z = torch.randn(1, generator.config.z_dim, device=device)
+    ws = generator.mapping(z, inputs["c_camera"].to(device), 0.7, 14)
+    planes = generator.planes(generator.prepare(ws), inputs["v"].to(device))
+    field = OfficialField(generator.field(planes), generator.config.box_warp)
+    start = time.process_time()
+    mesh = extract_surface(field, resolution)
+    adaptive = time.process_time() - start
+    start = time.process_time()
+    dense_surface(field, resolution)
+    dense = time.process_time() - start
+    return (
+        f"Surface of {resolution}³ cells of the same random generator, {len(mesh.vertices):,} "
+        f"vertices: {adaptive:.1f} s by the adaptive path, {dense:.1f} s by asking every point; "
+        "random planes are rough everywhere, a head leaves most cells out.\n"
+    )
+
+
+def main() -> None:
+    """Print the table and write it to the results file."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--surface", type=int, default=128, help="cells a side of the surface")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with torch.no_grad():
+        generator = full_size(arguments.seed, arguments.device)
+        parameters = sum(p.numel() for p in generator.parameters()) / 1e6
+        device = "one CPU thread" if arguments.device == "cpu" else torch.cuda.get_device_name()
+        text = HEADING.format(parameters=parameters, device=device)
+        print(text, end="")
+        for task in tasks(generator, arguments.device):
+            line = row(task, arguments.device, arguments.repeats)
+            print(line, flush=True)
+            text += line + "\n"
+            arguments.results.write_text(text, encoding="utf-8")
+        text += "\n" + surface_line(generator, arguments.surface)
+    arguments.results.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
