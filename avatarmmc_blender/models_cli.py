@@ -123,7 +123,8 @@ def _verify_folder(folder: Path) -> int:
 
 def _reenact(arguments: argparse.Namespace) -> None:
     names = ("seed", "truncation", "resolution", "texture", "device")
-    settings = GenerateSettings(**{name: getattr(arguments, name) for name in names})
+    values = {name: getattr(arguments, name) for name in names}
+    settings = GenerateSettings(**values, model=arguments.id)
     settings.check()
     if not 1 <= arguments.frames <= MOST_FRAMES:
         raise AvatarError(

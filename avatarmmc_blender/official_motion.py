@@ -75,10 +75,10 @@ def reenact(
     torch = import_torch()
     from .backend.official.reenact import reenact as generated_frames
 
+    official_pipeline.check_request(settings)
     if model.family != "next3d":
         raise AvatarError(f"The model {model.name} is no Next3D; only Next3D's heads move.")
     report = callback or (lambda stage, fraction: None)
-    official_pipeline.check_model(model, settings)
     generator = model.generator
     head = _head_at_rest(model, settings, report) if check else None
     with torch.inference_mode():

@@ -14,6 +14,7 @@ import numpy as np
 
 from .errors import AvatarError
 from .models import import_torch
+from .models_store import listed_models
 from .official_models import OfficialModel
 
 if TYPE_CHECKING:
@@ -28,15 +29,17 @@ TRUNCATED = 14  # style rows that truncation acts on, as in the public programs
 FOCAL_LENGTH = 4.2647  # in image widths, of the cameras that the generators were trained with
 
 
-def check_model(model: OfficialModel, settings: GenerateSettings) -> None:
-    """Raise AvatarError if the model cannot make the head of `settings`."""
+def check_request(settings: GenerateSettings) -> None:
+    """Raise AvatarError if an official model cannot be asked for `settings`; loads nothing."""
     if settings.attributes:
         raise AvatarError(
-            f"The model {model.name} knows no attributes; leave them out or use the bundled model."
+            f"The model {settings.model} knows no attributes; "
+            "leave them out or use the bundled model."
         )
-    if model.template is None:
+    info = next((item for item in listed_models() if item.id == settings.model), None)
+    if info is not None and info.family and not info.has_flame:
         raise AvatarError(
-            f"The model {model.name} has no FLAME file to make a rigged head of; "
+            f"The model {settings.model} has no FLAME file to make a rigged head of; "
             "add its file again together with a FLAME file (`models add FILE --flame FILE`)."
         )
 
