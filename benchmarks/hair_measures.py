@@ -167,6 +167,8 @@ def style_features(head: MeasuredHead, ruler: Ruler) -> list[float]:
     features = [float(away[inside].mean()) if inside.sum() > 20 else 0.0
                 for inside in regions.values()]  # fmt: skip
     features += [float(-z.min()) * 0.5, float(y.max()) * 0.5, float(np.percentile(z, 99)) * 0.5]
+    hangs = z < -0.07
+    features.append(float(np.percentile(np.abs(x[hangs]), 95)) if hangs.sum() > 20 else 0.0)
     rough = roughness(head, ruler)
     features.append(0.0 if np.isnan(rough) else rough)
     front = hairline(head, ruler)

@@ -23,7 +23,7 @@ from scipy.spatial import cKDTree
 
 from .decimate import is_closed_manifold, signed_volume, smooth
 from .geometry import smoothstep
-from .labels import HAIR
+from .labels import BEARD, HAIR
 from .marching_cubes import marching_cubes
 
 # m, lattice of the hair surface: locks are 7 mm wide; large hair gets the coarser one.
@@ -38,7 +38,8 @@ FADE = (0.45, 0.95)  # probabilities between which hair comes down to the skin
 LABEL_SCALE = 0.012  # m per unit of probability, a typical width of the labels' transition
 LABEL_SPACING = 0.003  # m between the surface points at which the field is asked for labels
 DISTANCE_STEP = 3  # cells between the points at which the head distance is computed exactly
-MINIMUM_HEIGHT = 0.0017  # m; lower hair is paint on the skin
+# m; lower hair is paint on the skin: a buzz cut, whose mesh would be a cap, and stubble
+MINIMUM_HEIGHT = {HAIR: 0.0042, BEARD: 0.0017}
 SMOOTHING = 3  # rounds; more would wash out the locks
 # Lattice points around a surface vertex that learn its distance.
 SPLAT_STEPS = np.array([s for s in product(range(-2, 3), repeat=3) if np.dot(s, s) <= 4])
@@ -110,7 +111,7 @@ def extract_hair(
     if len(faces) == 0:
         return None
     mesh_vertices, faces = _thick_components(
-        lattice, mesh_vertices, faces[:, ::-1], distance.astype(np.float32)
+        lattice, mesh_vertices, faces[:, ::-1], distance.astype(np.float32), MINIMUM_HEIGHT[label]
     )
     if len(faces) == 0:
         return None
@@ -242,8 +243,8 @@ def _close_border(phi: np.ndarray) -> None:
         view[0] = view[-1] = FAR
 
 
-def _thick_components(lattice: _Lattice, vertices, faces, distance):
-    """Drop cavities, crumbs, and pieces that rise less than `MINIMUM_HEIGHT` over the skin."""
+def _thick_components(lattice: _Lattice, vertices, faces, distance, minimum: float):
+    """Drop cavities, crumbs, and pieces that rise less than `minimum` (m) over the skin."""
     count = len(vertices)
     start, end = faces.ravel(), np.roll(faces, -1, axis=1).ravel()
     links = coo_matrix((np.ones(len(start), np.int8), (start, end)), shape=(count, count))
@@ -253,7 +254,7 @@ def _thick_components(lattice: _Lattice, vertices, faces, distance):
     keep = np.zeros(pieces, bool)
     for number in np.flatnonzero(np.bincount(piece, minlength=pieces) >= 150):
         own = faces[piece[faces[:, 0]] == number]
-        tall = np.percentile(height[piece == number], 98) > MINIMUM_HEIGHT
+        tall = np.percentile(height[piece == number], 98) > minimum
         keep[number] = tall and signed_volume(positions, own) > 0.0
     faces = faces[keep[piece[faces[:, 0]]]]
     used = keep[piece]
