@@ -40,9 +40,9 @@ _LABEL_NOISE = 0.05
 class AdversarialSettings:
     """One stage 2 run.
 
-    `heads` is the number of heads in the pool of true images, `size` the side of an image.  The
-    generator's rate starts about where stage 1 ended; it, and the weight of the adversarial loss,
-    rise over `warm_up` steps, in which the discriminator learns what a head is.
+    `heads` is the number of heads in the pool of true images, `size` the side of an image.  For
+    `warm_up` steps the discriminator learns alone; over as many more the generator's rate rises to
+    `learning_rate`, which is about where stage 1 ended, and then falls to nothing.
     """
 
     steps: int = 2000
@@ -86,25 +86,26 @@ class AdversarialTrainer:
         self.step = 0
 
     def run_step(self) -> dict[str, float]:
-        """One discriminator and one generator step."""
-        real, cameras = self.real_images()
-        fake, fake_cameras = self.fake_images()
-        losses = self._discriminator_step(real, cameras, fake.detach(), fake_cameras)
-        self.discriminator.requires_grad_(False)
-        score = self.discriminator(self.augment(fake), fake_cameras)
-        self.discriminator.requires_grad_(True)
-        adversarial = functional.softplus(-score).mean()
-        direct = self.stage1.losses(self._targets())
-        ramp = min(1.0, (self.step + 1) / self.settings.warm_up)
-        total = ramp * self.settings.adversarial_weight * adversarial
-        total = total + sum(LOSS_WEIGHTS[name] * value for name, value in direct.items())
-        self._generator_step(total, ramp)
-        losses |= {"adversarial": float(adversarial.detach()), "augment": self.augment.p}
-        losses |= {"fake_score": float(score.detach().mean())}
-        return losses | {name: float(value.detach()) for name, value in direct.items()}
+        """One discriminator and, after the warm-up, one generator step, on the same views."""
+        views = self._draw()
+        with torch.set_grad_enabled(self.step >= self.settings.warm_up):
+            fake = self.fake_images(views)
+        labels = view_labels(views)
+        losses = self._discriminator_step(self.real_images(views), fake.detach(), labels)
+        if fake.requires_grad:
+            losses |= self._generator_step(fake, labels)
+        self.step += 1
+        return losses | {"augment": self.augment.p}
 
-    def _generator_step(self, total: Tensor, ramp: float) -> None:
-        rate = self.settings.learning_rate * ramp * (1 - self.step / self.settings.steps)
+    def _generator_step(self, fake: Tensor, labels: Tensor) -> dict[str, float]:
+        self.discriminator.requires_grad_(False)
+        score = self.discriminator(self.augment(fake), labels)
+        self.discriminator.requires_grad_(True)
+        losses = self.stage1.losses(self._targets())
+        total = sum(LOSS_WEIGHTS[name] * value for name, value in losses.items())
+        losses["adversarial"] = functional.softplus(-score).mean()
+        total = total + self.settings.adversarial_weight * losses["adversarial"]
+        rate = self._learning_rate()
         for group in self.g_optimizer.param_groups:
             group["lr"] = rate * group["scale"]
         self.g_optimizer.zero_grad(set_to_none=True)
@@ -114,7 +115,12 @@ class AdversarialTrainer:
         with torch.no_grad():
             for name, value in self.generator.state_dict().items():
                 self.stage1.average[name].lerp_(value, 1 - self.settings.ema)
-        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _learning_rate(self) -> float:
+        s = self.settings
+        done = self.step - s.warm_up
+        return s.learning_rate * min(1.0, (done + 1) / s.warm_up) * (1 - self.step / s.steps)
 
     def _targets(self) -> Targets:
         s = self.stage1.settings
@@ -122,12 +128,10 @@ class AdversarialTrainer:
             self.stage1.model, self.stage1.atlas, s.batch, s.pairs, s.volume_points, self.rng
         )
 
-    def _discriminator_step(
-        self, real: Tensor, cameras: Tensor, fake: Tensor, fake_cameras: Tensor
-    ) -> dict[str, float]:
+    def _discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, float]:
         real = self.augment(real).requires_grad_(True)
-        real_score = self.discriminator(real, cameras)
-        fake_score = self.discriminator(self.augment(fake), fake_cameras)
+        real_score = self.discriminator(real, labels)
+        fake_score = self.discriminator(self.augment(fake), labels)
         loss = functional.softplus(fake_score).mean() + functional.softplus(-real_score).mean()
         result = {"discriminator": float(loss.detach())}
         if self.step % self.settings.r1_every == 0:
@@ -138,16 +142,15 @@ class AdversarialTrainer:
         loss.backward()
         self.d_optimizer.step()
         self.augment.update(real_score)
-        return result | {"real_score": float(real_score.detach().mean())}
+        scores = {"real_score": real_score, "fake_score": fake_score}
+        return result | {name: float(value.detach().mean()) for name, value in scores.items()}
 
-    def real_images(self) -> tuple[Tensor, Tensor]:
-        """Images (B, 6, R, R) of synthetic heads and their camera labels (B, 25)."""
-        views = self._draw()
-        return self._as_images(views.pixels.float()), view_labels(views)
+    def real_images(self, views: Views) -> Tensor:
+        """Images (B, 6, R, R) of synthetic heads."""
+        return self._as_images(views.pixels.float())
 
-    def fake_images(self) -> tuple[Tensor, Tensor]:
+    def fake_images(self, views: Views) -> Tensor:
         """The same of generated heads, with gradients."""
-        views = self._draw()
         bands, pixel = views.bands(self.generator.model)
         ws = self.generator.mapping(views.z)
         state = ExpressionState.from_weights(views.expression)
@@ -156,7 +159,7 @@ class AdversarialTrainer:
         rows = rows * views.hit.gather(1, pixel)[..., None]
         pixels = rows.new_zeros(views.pixels.shape)
         pixels = pixels.scatter(1, pixel[..., None].expand_as(rows), rows)
-        return self._as_images(pixels), view_labels(views)
+        return self._as_images(pixels)
 
     def _as_images(self, pixels: Tensor) -> Tensor:
         """Pixels (B, R R, 3 + 1 + L) to colours and coloured labels (B, 6, R, R) in [-1, 1]."""
