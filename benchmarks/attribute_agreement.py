@@ -111,7 +111,7 @@ CHECKS: tuple[Check, ...] = (
     Check("nose_length", shape.nose_length, _FACE),
     Check("nose_profile", shape.nose_droop, _FACE),
     Check("mouth_width", shape.mouth_width, _FACE),
-    Check("lip_fullness", shape.lip_protrusion, _FACE),
+    Check("lip_fullness", shape.lip_fullness, _FACE),
     Check("ear_size", shape.ear_size, _FACE),
     Check("skin_tone", paint.darkness, ("freckles",)),
     Check("skin_undertone", paint.warmth, _TONES),

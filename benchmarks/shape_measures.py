@@ -91,11 +91,12 @@ def mouth_width(head: MeasuredHead, ruler: Ruler) -> float:
     return _distance(head, 48, 54)
 
 
-def lip_protrusion(head: MeasuredHead, ruler: Ruler) -> float:
-    """How far the lips stand before the line from the nose's base to the chin."""
+def lip_fullness(head: MeasuredHead, ruler: Ruler) -> float:
+    """How far the lips stand before the line from nose to chin, plus half their height."""
     lips = head.landmarks[[51, 57]].mean(axis=0)
     line = head.landmarks[[33, 8]].mean(axis=0)
-    return float((lips - line) @ FORWARD * MM)
+    height = _height(head, 51, 57) - _height(head, 62, 66)
+    return float((lips - line) @ FORWARD * MM) + 0.5 * height
 
 
 def ear_size(head: MeasuredHead, ruler: Ruler) -> float:

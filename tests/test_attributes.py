@@ -87,6 +87,23 @@ def test_several_shape_attributes_hold_together(model, z):
         assert float(shape @ direction / direction.norm()) == pytest.approx(target, abs=0.25)
 
 
+@pytest.mark.parametrize("values", [{"face_length": 1.0}, {"eye_size": -1.0}, {"age": 1.0}])
+def test_a_face_slider_leaves_masculinity_and_hair_alone(model, values):
+    for seed in range(8):
+        before = derived(sample_latents(1, seed=seed)[0], {}, model)
+        after = derived(sample_latents(1, seed=seed)[0], values, model)
+        assert after.masc[0] == pytest.approx(float(before.masc[0]), abs=0.05)
+        assert after.w[0].argmax() == before.w[0].argmax()
+
+
+def test_make_up_and_beards_keep_the_hair_style(model):
+    for seed in range(8):
+        z = sample_latents(1, seed=seed)[0]
+        style = derived(z, {}, model).w[0].argmax()
+        for values in ({"lipstick": 1.0}, {"beard": "full"}):
+            assert derived(z, values, model).w[0].argmax() == style
+
+
 @pytest.mark.parametrize("form", BEARDS)
 def test_beard_forms(model, form):
     for seed in range(3):

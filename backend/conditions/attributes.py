@@ -17,6 +17,7 @@ from ..synthetic.latent import (
     STYLE_DIRECTIONS,
     STYLE_SLICE,
     masculinity,
+    style_weights,
 )
 from ..synthetic.styles import STYLE_NAMES
 from .table import (
@@ -67,25 +68,43 @@ def apply_attributes(z: Tensor, values: Mapping[str, float | str], model: Any) -
     if z.shape != (LATENT_DIM,):
         raise ValueError(f"expected a latent of shape ({LATENT_DIM},), got {tuple(z.shape)}")
     checked = {name: check_value(name, value) for name, value in values.items()}
-    z = z.clone()
+    z, original = z.clone(), z
     _apply_shape(z, checked, model)
     for name, value in checked.items():
         for latent, level in _gaussians(name, value).items():
             z[APPEARANCE_INDEX[latent]] = level
-    if "hair_style" in checked:
-        style = STYLE_NAMES.index(checked["hair_style"])
+    style = _style_to_set(original, z, checked, model)
+    if style is not None:
         z[STYLE_SLICE] = STYLE_STRENGTH * STYLE_DIRECTIONS[style].to(z)
     return z.clamp(-LATENT_LIMIT, LATENT_LIMIT)
+
+
+def _style_to_set(
+    before: Tensor, after: Tensor, values: Mapping[str, float | str], model: Any
+) -> int | None:
+    """Return which hair style to set, or None where the latent may keep its own.
+
+    Make-up or a beard may move masculinity, which weighs the styles; the hair stays what it was.
+    """
+    if "hair_style" in values:
+        return STYLE_NAMES.index(values["hair_style"])
+    if "masculinity" in values:
+        return None
+    old, new = (
+        int(style_weights(z[None, STYLE_SLICE], z.new_tensor([_masculinity(z, model)])).argmax())
+        for z in (before, after)
+    )
+    return old if old != new else None
 
 
 def _apply_shape(z: Tensor, values: Mapping[str, float | str], model: Any) -> None:
     """Move the shape coefficients of `z` so that all given shape attributes hold at once."""
     targets = {name: float(values[name]) for name in SHAPE_MAP if name in values}
     needed = _needed_masculinity(z, values, model)
-    if needed is not None:
-        targets["masculinity"] = needed
-    if not targets:
+    if not targets and needed is None:
         return
+    # Held where it is not asked for: it weighs hair styles, beard and make-up.
+    targets.setdefault("masculinity", _masculinity(z, model) if needed is None else needed)
     directions, wanted = [], []
     for name, value in targets.items():
         parts, strength = SHAPE_MAP[name]
@@ -105,12 +124,16 @@ def _needed_masculinity(z: Tensor, values: Mapping[str, float | str], model: Any
     """Return the masculinity that beard or make-up need, or None if the shape may stay."""
     if "masculinity" in values:
         return None
-    current = float(masculinity(z[None, :SHAPE_DIM], model)[0])
+    current = _masculinity(z, model)
     for name, low, high in MASC_NEEDS:
         wanted = values.get(name)
         if wanted not in (None, "none", 0.0) and not low <= current <= high:
             return low if current < low else high
     return None
+
+
+def _masculinity(z: Tensor, model: Any) -> float:
+    return float(masculinity(z[None, :SHAPE_DIM], model)[0])
 
 
 def _gaussians(name: str, value: float | str) -> dict[str, float]:

@@ -101,12 +101,12 @@ SHAPE_MAP: dict[str, tuple[dict[str, float], float]] = {
     "mouth_width": ({"mouth-scale-horiz-incr": 1.0}, 2.0),
     "lip_fullness": (
         {
-            "mouth-upperlip-volume-incr": 0.5,
-            "mouth-lowerlip-volume-incr": 0.5,
-            "mouth-upperlip-height-incr": 1.0,
-            "mouth-lowerlip-height-incr": 1.0,
+            "mouth-upperlip-volume-incr": 1.0,
+            "mouth-lowerlip-volume-incr": 1.0,
+            "mouth-upperlip-height-incr": 0.5,
+            "mouth-lowerlip-height-incr": 0.5,
         },
-        1.6,
+        1.8,
     ),
     "ear_size": ({"ear-scale-incr": 1.0}, 2.0),
     "eye_size": ({"eye-scale-incr": 1.0}, 1.8),
