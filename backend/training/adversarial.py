@@ -25,7 +25,7 @@ from ..synthetic.face import ExpressionState
 from ..synthetic.labels import LABELS
 from .augment import AdaptiveAugment
 from .discriminator import DualDiscriminator
-from .generator import LOSS_WEIGHTS, Trainer, TrainSettings, export
+from .generator import LOSS_WEIGHTS, Trainer, TrainSettings, export, parameter_groups
 from .image_pool import Views, fill_pool, load_views, view_labels
 from .sheet import write_sheet
 from .targets import Targets, make_targets
@@ -72,9 +72,7 @@ class AdversarialTrainer:
         self.stage1.generator = self.generator
         self.stage1.average = {k: v.clone() for k, v in self.generator.state_dict().items()}
         self.discriminator = DualDiscriminator(views.size).to(self.device)
-        planes = [self.generator.static_planes]
-        others = [p for p in self.generator.parameters() if p is not planes[0]]
-        groups = [{"params": others, "scale": 1.0}, {"params": planes, "scale": 2.0}]
+        groups = parameter_groups(self.generator)
         self.g_optimizer = torch.optim.Adam(groups, settings.learning_rate, (0.0, 0.99))
         self.d_optimizer = torch.optim.Adam(
             self.discriminator.parameters(), settings.discriminator_rate, (0.0, 0.99)
