@@ -140,8 +140,9 @@ def test_the_discriminator_learns_first_and_then_the_generator_too(tmp_path, vie
     save_generator(Generator(model), tmp_path / "start.safetensors")
     settings = AdversarialSettings(batch=2, size=16, steps=10, warm_up=1)
     trainer = AdversarialTrainer(settings, tmp_path / "start.safetensors", views, "cpu")
-    images = trainer.fake_images(views)
-    assert images.shape == trainer.real_images(views).shape == (len(views), 6, 16, 16)
+    pixels = trainer.fake_pixels(views)
+    assert pixels.shape == views.pixels.shape
+    assert trainer.as_images(pixels).shape == (len(views), 6, 16, 16)
     planes, score = trainer.generator.static_planes, trainer.discriminator.score.weight
     start = planes.detach().clone(), score.detach().clone()
     trainer.run_step()  # the warm-up: the discriminator alone

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ..synthetic.face import ExpressionState
 from .field import GeneratedField
-from .generator import Generator
+from .generator import VOLUME_RANGE, Generator, Planes
 from .guide import Guide, find_guide
+from .mapping import HeadValues
 from .renderer import camera_rays, march, stratified_depths
 
 BAND = 0.006  # metres each side of the traced surface
@@ -78,9 +79,24 @@ def render_bands(generator: Generator, ws: Tensor, state: ExpressionState, bands
     """Pixels (B, M, 3 + 1 + L) of heads ws (B, R, W), with gradients; see `integrate`."""
     planes, values = generator.synthesis(ws), generator.readout(ws)
     surface = generator.surface_branch(ws, planes, values, bands.guide, state)
-    volume, shade = generator.volume_branch(ws, planes, values, bands.points)
+    volume, shade = _hanging_hair(generator, ws, planes, values, bands.points)
     out = generator.compose(surface, bands.guide.distance, volume, shade, values)
     return integrate(out.color, torch.softmax(out.logits, -1), out.sdf, bands.depths)
+
+
+def _hanging_hair(
+    generator: Generator, ws: Tensor, planes: Planes, values: HeadValues, points: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The volume branch (B, N) of the heads that have hanging hair."""
+    volume = points.new_full(points.shape[:2], VOLUME_RANGE)
+    shade = torch.zeros_like(volume)
+    on = generator.has_hanging_hair(values).nonzero()[:, 0]
+    if len(on) == 0:
+        return volume, shade
+    planes = Planes(planes.canonical[on], planes.observation[on])
+    values = HeadValues(values.betas[on], values.values[on])
+    found = generator.volume_branch(ws[on], planes, values, points[on])
+    return volume.index_copy(0, on, found[0]), shade.index_copy(0, on, found[1])
 
 
 def render_images(

@@ -12,6 +12,7 @@ import json
 import logging
 import time
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -34,6 +35,7 @@ log = logging.getLogger("avatarmmc.training")
 
 # Truth has hard labels, the generator soft ones, by less than one sees: noise hides it.
 _LABEL_NOISE = 0.05
+_RAMP = 50  # steps over which the generator's rate rises
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class AdversarialSettings:
     """One stage 2 run.
 
     `heads` is the number of heads in the pool of true images, `size` the side of an image.  For
-    `warm_up` steps the discriminator learns alone; over as many more the generator's rate rises to
-    `learning_rate`, which is about where stage 1 ended, and then falls to nothing.
+    `warm_up` steps the discriminator learns alone; then the generator's rate rises quickly to
+    `learning_rate`, which is about where stage 1 ended, and falls to nothing over the rest.
     """
 
     steps: int = 2000
@@ -51,7 +53,7 @@ class AdversarialSettings:
     size: int = 32
     learning_rate: float = 4e-5
     discriminator_rate: float = 2e-3
-    warm_up: int = 200
+    warm_up: int = 500
     r1_gamma: float = 0.3
     r1_every: int = 8
     adversarial_weight: float = 0.02
@@ -85,11 +87,15 @@ class AdversarialTrainer:
 
     def run_step(self) -> dict[str, float]:
         """One discriminator and, after the warm-up, one generator step, on the same views."""
-        views = self._draw()
-        with torch.set_grad_enabled(self.step >= self.settings.warm_up):
-            fake = self.fake_images(views)
+        chosen = torch.randint(len(self.views), (self.settings.batch,), generator=self.rng)
+        views = self.views.select(chosen).to(self.device)
+        if self.step < self.settings.warm_up:
+            fake = self.as_images(self._still_pixels[chosen].to(self.device).float())
+        else:
+            fake = self.as_images(self.fake_pixels(views))
         labels = view_labels(views)
-        losses = self._discriminator_step(self.real_images(views), fake.detach(), labels)
+        real = self.as_images(views.pixels.float())
+        losses = self._discriminator_step(real, fake.detach(), labels)
         if fake.requires_grad:
             losses |= self._generator_step(fake, labels)
         self.step += 1
@@ -118,7 +124,7 @@ class AdversarialTrainer:
     def _learning_rate(self) -> float:
         s = self.settings
         done = self.step - s.warm_up
-        return s.learning_rate * min(1.0, (done + 1) / s.warm_up) * (1 - self.step / s.steps)
+        return s.learning_rate * min(1.0, (done + 1) / _RAMP) * (1 - done / (s.steps - s.warm_up))
 
     def _targets(self) -> Targets:
         s = self.stage1.settings
@@ -143,12 +149,16 @@ class AdversarialTrainer:
         scores = {"real_score": real_score, "fake_score": fake_score}
         return result | {name: float(value.detach().mean()) for name, value in scores.items()}
 
-    def real_images(self, views: Views) -> Tensor:
-        """Images (B, 6, R, R) of synthetic heads."""
-        return self._as_images(views.pixels.float())
+    @cached_property
+    def _still_pixels(self) -> Tensor:
+        """Pixels of the generator in the pool's views, rendered once: it stands still at first."""
+        with torch.no_grad():
+            parts = torch.arange(len(self.views)).split(16)
+            parts = [self.fake_pixels(self.views.select(part).to(self.device)) for part in parts]
+        return torch.cat([part.half().cpu() for part in parts])
 
-    def fake_images(self, views: Views) -> Tensor:
-        """The same of generated heads, with gradients."""
+    def fake_pixels(self, views: Views) -> Tensor:
+        """Pixels (B, R R, 3 + 1 + L) of the generated heads in the true ones' views."""
         bands, pixel = views.bands(self.generator.model)
         ws = self.generator.mapping(views.z)
         state = ExpressionState.from_weights(views.expression)
@@ -156,22 +166,15 @@ class AdversarialTrainer:
             rows = render_bands(self.generator, ws, state, bands)
         rows = rows * views.hit.gather(1, pixel)[..., None]
         pixels = rows.new_zeros(views.pixels.shape)
-        pixels = pixels.scatter(1, pixel[..., None].expand_as(rows), rows)
-        return self._as_images(pixels)
+        return pixels.scatter(1, pixel[..., None].expand_as(rows), rows)
 
-    def _as_images(self, pixels: Tensor) -> Tensor:
+    def as_images(self, pixels: Tensor) -> Tensor:
         """Pixels (B, R R, 3 + 1 + L) to colours and coloured labels (B, 6, R, R) in [-1, 1]."""
         color, weight, labels = pixels.split([3, 1, len(LABELS)], -1)
         labels = labels @ self.label_colors
         labels = labels + _LABEL_NOISE * torch.randn_like(labels)
         images = torch.cat([color * 2 - weight, labels], -1).transpose(1, 2)
         return images.unflatten(2, (self.views.size, self.views.size))
-
-    def _draw(self) -> Views:
-        count = self.settings.batch
-        return self.views.select(torch.randint(len(self.views), (count,), generator=self.rng)).to(
-            self.device
-        )
 
 
 def train(
