@@ -21,17 +21,17 @@ from avatarmmc_blender.backend.generator.generator import Generator
 from avatarmmc_blender.backend.generator.images import render_bands
 from avatarmmc_blender.backend.generator.weights import load_generator
 from avatarmmc_blender.backend.head_model.arkit import EXPRESSIONS
-from avatarmmc_blender.backend.head_model.model import HeadModel, load_bundled
+from avatarmmc_blender.backend.head_model.model import load_bundled
 from avatarmmc_blender.backend.synthetic.face import ExpressionState
 from avatarmmc_blender.backend.synthetic.head import SyntheticHeads
 from avatarmmc_blender.backend.synthetic.images import render
-from avatarmmc_blender.backend.training.image_pool import Views, head_views
+from avatarmmc_blender.backend.training.image_pool import Views, fill_pool, load_views
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 
 from .field_accuracy import HELD_OUT_SEED, measure
 from .traced_heads import DISTANCE, FIELD_OF_VIEW, TARGET, TracedHead
 
-_VIEW_SIZE = 48
+_VIEW_HEADS, _VIEW_SIZE = 16, 48
 _YAWS = (0.45, -0.3, 0.0)
 
 
@@ -45,35 +45,30 @@ class WindowErrors:
     sharpness: float
 
 
-def held_out_views(model: HeadModel, heads: int) -> list[Views]:
-    """Windows of heads that no training run draws."""
-    rng = torch.Generator().manual_seed(HELD_OUT_SEED)
-    return [head_views(model, _VIEW_SIZE, rng) for _ in range(heads)]
-
-
 @torch.no_grad()
-def window_errors(generator: Generator, heads: list[Views]) -> WindowErrors:
+def window_errors(generator: Generator, pool: Views) -> WindowErrors:
     """Render the same windows with the generator and compare."""
     sums = torch.zeros(4)
-    for views in heads:
+    square = (pool.size, pool.size)
+    for views in map(pool.select, torch.arange(len(pool)).split(4)):
         bands, pixel = views.bands(generator.model)
         state = ExpressionState.from_weights(views.expression)
         found = render_bands(generator, generator.mapping(views.z), state, bands)[..., :3]
         hit = views.hit.gather(1, pixel)[..., None]
         colors = torch.zeros(len(views), views.depth.shape[1], 3)
         colors.scatter_(1, pixel[..., None].expand_as(found), found * hit)
-        pair = [v.unflatten(1, (_VIEW_SIZE, _VIEW_SIZE)) for v in (colors, views.pixels[..., :3])]
-        weight = views.hit.unflatten(1, (_VIEW_SIZE, _VIEW_SIZE))[..., None]
-        inside = (weight[:, 1:, 1:] & weight[:, :-1, 1:] & weight[:, 1:, :-1]).float()
-        made, true = (_differences(image.float()) for image in pair)
-        error = (pair[0] - pair[1].float())[:, 1:, 1:].abs()
-        for i, value in enumerate((error, (made - true).abs().mean(1), made.square().mean(1))):
-            sums[i] += (value * inside).mean()
+        made, true = (v.unflatten(1, square) for v in (colors, views.pixels[..., :3].float()))
+        seen = views.hit.unflatten(1, square)[..., None]
+        inside = seen[:, 1:, 1:] & seen[:, :-1, 1:] & seen[:, 1:, :-1]
+        sums[0] += ((made - true)[:, 1:, 1:].abs() * inside).mean() / inside.float().mean()
+        made, true = _differences(made), _differences(true)
+        sums[1] += ((made - true).abs().mean(1) * inside).mean() / inside.float().mean()
+        sums[2] += (made.square().mean(1) * inside).mean()
         sums[3] += (true.square().mean(1) * inside).mean()
-    total = sum(float(views.hit.float().mean()) for views in heads)
+    batches = len(torch.arange(len(pool)).split(4))
     return WindowErrors(
-        color=255 * float(sums[0]) / total,
-        edges=255 * float(sums[1]) / total,
+        color=255 * float(sums[0]) / batches,
+        edges=255 * float(sums[1]) / batches,
         sharpness=float(sums[2] / sums[3]),
     )
 
@@ -109,11 +104,13 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=20)
     parser.add_argument("--pictures", type=int, default=6)
     parser.add_argument("--size", type=int, default=192)
+    parser.add_argument("--pool", type=Path, default=Path("runs/held_out"), help="true windows")
     parser.add_argument("--picture", type=Path, required=True)
     args = parser.parse_args()
     model = load_bundled()
     generators = [load_generator(path, model) for path in (args.before, *args.after)]
-    views = held_out_views(model, args.heads)
+    fill_pool(args.pool, _VIEW_HEADS, _VIEW_SIZE, HELD_OUT_SEED)
+    views = load_views(args.pool, _VIEW_HEADS, _VIEW_SIZE)
     for path, generator in zip((args.before, *args.after), generators, strict=True):
         print(path.name, window_errors(generator, views), flush=True)
         print(path.name, measure(generator, args.heads), flush=True)

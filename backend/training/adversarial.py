@@ -48,15 +48,15 @@ class AdversarialSettings:
     """
 
     steps: int = 2000
-    batch: int = 8
+    batch: int = 4
     heads: int = 640
     size: int = 32
     learning_rate: float = 4e-5
     discriminator_rate: float = 2e-3
-    warm_up: int = 500
+    warm_up: int = 400
     r1_gamma: float = 0.3
     r1_every: int = 8
-    adversarial_weight: float = 0.02
+    adversarial_weight: float = 1.0
     ema: float = 0.995
     seed: int = 0
 
