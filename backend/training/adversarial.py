@@ -206,9 +206,11 @@ def train(
                 file.write(json.dumps(record) + "\n")
             log.info("%s", record)
             sums = {}
-        if trainer.step % sheet_every == 0 or trainer.step == settings.steps:
+        last = trainer.step == settings.steps
+        if trainer.step % 100 == 0 or last:
             generator = export(trainer.stage1, output / "generator.safetensors")
-            write_sheet(generator, output / "sheets" / f"{trainer.step:07d}.png")
+            if trainer.step % sheet_every == 0 or last:
+                write_sheet(generator, output / "sheets" / f"{trainer.step:07d}.png")
 
 
 def main() -> None:
