@@ -114,7 +114,8 @@ def main() -> None:
     for path, generator in zip((args.before, *args.after), generators, strict=True):
         print(path.name, window_errors(generator, views), flush=True)
         print(path.name, measure(generator, args.heads), flush=True)
-    side_by_side(generators, args.pictures, args.size, args.picture)
+    if args.pictures:
+        side_by_side(generators, args.pictures, args.size, args.picture)
 
 
 if __name__ == "__main__":
