@@ -82,7 +82,7 @@ class ClosestPoint:
         """Return ids (N,K) of the nearest samples."""
         count = min(CANDIDATES, len(self.samples))
         if self.tree is not None:
-            found = self.tree.query(points.numpy(), count, workers=-1)[1]
+            found = self.tree.query(points.numpy(), count, workers=torch.get_num_threads())[1]
             return torch.from_numpy(found).view(len(points), count)
         nearest = []
         for chunk in points.split(BRUTE_FORCE_CHUNK):

@@ -80,6 +80,10 @@ class SyntheticHeads:
         """Places of eyes, teeth, glasses and earrings."""
         return PartAnchors.from_vertices(self.model, self.vertices)
 
+    def closest(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Signed distance (N,), face (N,) and weights (N, 3) of the first head at points (N, 3)."""
+        return self._searches[0](points)
+
     def guided(
         self,
         p: Tensor,

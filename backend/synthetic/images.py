@@ -59,7 +59,7 @@ def render(
             f"{tuple(cam2world.shape)} and {tuple(intrinsics.shape)}"
         )
     origin, direction = camera_rays(cam2world, intrinsics, size)
-    depth = _trace(heads, origin, direction, parts)
+    depth = trace(heads, origin, direction, parts)
     hit = depth.isfinite()
     reach = torch.where(hit, depth, depth.new_zeros(()))
     points = origin + reach[..., None] * direction
@@ -90,8 +90,15 @@ def camera_rays(cam2world: Tensor, intrinsics: Tensor, size: int) -> tuple[Tenso
     return origin, direction
 
 
-def _trace(heads: SyntheticHeads, origin: Tensor, direction: Tensor, parts: bool) -> Tensor:
-    """Distance (B, R) along each ray to the surface, infinite for a miss.
+@torch.no_grad()
+def trace(
+    heads: SyntheticHeads,
+    origin: Tensor,
+    direction: Tensor,
+    parts: bool,
+    tolerance: float = HIT_DISTANCE,
+) -> Tensor:
+    """Distance (B, R) along each ray to the surface within `tolerance`, infinite for a miss.
 
     A coarse lattice of the field brings the rays near the surface, the field itself onto it.
     """
@@ -110,7 +117,7 @@ def _trace(heads: SyntheticHeads, origin: Tensor, direction: Tensor, parts: bool
         points = origin[:, columns] + depth[:, columns, None] * direction[:, columns]
         distance = torch.zeros_like(depth)
         distance[:, columns] = heads.evaluate(points, parts).sdf
-        hit = running & (distance < HIT_DISTANCE)
+        hit = running & (distance < tolerance)
         found = found | hit
         running = running & ~hit
         depth = torch.where(running, depth + STEP_SCALE * distance, depth)

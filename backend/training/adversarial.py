@@ -1,8 +1,10 @@
 """Stage 2: `python -m backend.training.adversarial` refines trained weights on rendered images.
 
 Non-saturating logistic loss with R1 (Goodfellow et al. 2014; Mescheder et al. 2018), a dual
-discriminator with pose labels (EG3D, Chan et al. 2022) and adaptive augmentation.  The 3D losses
-of stage 1 go on beside it, so that geometry cannot drift.
+discriminator with pose labels (EG3D, Chan et al. 2022) and adaptive augmentation.  Images are small
+windows of the picture at high resolution (patches, as in EpiGRAF, Skorokhodov et al. 2022), true
+and generated ones through the same rays (`image_pool.py`).  The 3D losses of stage 1 go on beside
+it, so that geometry cannot drift.
 """
 
 import argparse
@@ -10,59 +12,73 @@ import json
 import logging
 import time
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..generator.cameras import camera_label, intrinsics_from_angle, orbit_camera
-from ..generator.images import render_images
-from ..generator.weights import BUNDLED_WEIGHTS, load_generator, save_generator
+from ..generator.images import render_bands
+from ..generator.weights import BUNDLED_WEIGHTS, load_generator
 from ..head_model.model import load_bundled
-from ..synthetic.expressions import sample_expressions
-from ..synthetic.head import SyntheticHeads
-from ..synthetic.images import render
+from ..synthetic.face import ExpressionState
 from ..synthetic.labels import LABELS
 from .augment import AdaptiveAugment
 from .discriminator import DualDiscriminator
-from .generator import LOSS_WEIGHTS, Trainer, TrainSettings
-from .latents import sample_training_latents
+from .generator import LOSS_WEIGHTS, Trainer, TrainSettings, export, parameter_groups
+from .image_pool import Views, fill_pool, load_views, view_labels
+from .sheet import write_sheet
 from .targets import Targets, make_targets
 
 log = logging.getLogger("avatarmmc.training")
 
-_DISTANCE, _FIELD_OF_VIEW, _TARGET = 1.5, 16.0, (0.0, 0.06, 0.0)
+# Truth has hard labels, the generator soft ones, by less than one sees: noise hides it.
+_LABEL_NOISE = 0.05
+_RAMP = 50  # steps over which the generator's rate rises
 
 
 @dataclass(frozen=True)
 class AdversarialSettings:
-    """One stage 2 run."""
+    """One stage 2 run.
+
+    `heads` is the number of heads in the pool of true images, `size` the side of an image.  For
+    `warm_up` steps the discriminator learns alone; then the generator's rate rises quickly to
+    `learning_rate`, which is about where stage 1 ended, and falls to nothing over the rest.
+    """
 
     steps: int = 2000
     batch: int = 4
-    size: int = 64
-    learning_rate: float = 2e-4
-    r1_gamma: float = 1.0
+    heads: int = 640
+    size: int = 32
+    learning_rate: float = 4e-5
+    discriminator_rate: float = 2e-3
+    warm_up: int = 400
+    r1_gamma: float = 0.3
     r1_every: int = 8
-    adversarial_weight: float = 0.02
+    adversarial_weight: float = 1.0
+    ema: float = 0.995
     seed: int = 0
 
 
 class AdversarialTrainer:
     """Generator with its stage 1 losses against a discriminator of rendered images."""
 
-    def __init__(self, settings: AdversarialSettings, weights: Path, device: str):
+    def __init__(self, settings: AdversarialSettings, weights: Path, views: Views, device: str):
         torch.manual_seed(settings.seed)
         self.settings, self.device = settings, torch.device(device)
+        self.views = views
         model = load_bundled().to(self.device)
         self.stage1 = Trainer(TrainSettings(seed=settings.seed + 1, atlas_pairs=60_000), device)
         self.generator = load_generator(weights, model, device).requires_grad_(True).train()
         self.stage1.generator = self.generator
-        self.discriminator = DualDiscriminator(settings.size).to(self.device)
-        rate = settings.learning_rate
-        self.g_optimizer = torch.optim.Adam(self.generator.parameters(), rate, (0.0, 0.99))
-        self.d_optimizer = torch.optim.Adam(self.discriminator.parameters(), 5 * rate, (0.0, 0.99))
+        self.stage1.average = {k: v.clone() for k, v in self.generator.state_dict().items()}
+        self.discriminator = DualDiscriminator(views.size).to(self.device)
+        groups = parameter_groups(self.generator)
+        self.g_optimizer = torch.optim.Adam(groups, settings.learning_rate, (0.0, 0.99))
+        self.d_optimizer = torch.optim.Adam(
+            self.discriminator.parameters(), settings.discriminator_rate, (0.0, 0.99)
+        )
         self.augment = AdaptiveAugment()
         self.rng = torch.Generator().manual_seed(settings.seed)
         # fixed colours turn label images into three channels
@@ -70,22 +86,45 @@ class AdversarialTrainer:
         self.step = 0
 
     def run_step(self) -> dict[str, float]:
-        """One discriminator and one generator step."""
-        real, cameras = self.real_images()
-        fake, fake_cameras = self.fake_images()
-        losses = self._discriminator_step(real, cameras, fake.detach(), fake_cameras)
-        score = self.discriminator(self.augment(fake), fake_cameras)
-        adversarial = functional.softplus(-score).mean()
-        direct = self.stage1.losses(self._targets())
-        total = self.settings.adversarial_weight * adversarial
-        total = total + sum(LOSS_WEIGHTS[name] * value for name, value in direct.items())
+        """One discriminator and, after the warm-up, one generator step, on the same views."""
+        chosen = torch.randint(len(self.views), (self.settings.batch,), generator=self.rng)
+        views = self.views.select(chosen).to(self.device)
+        if self.step < self.settings.warm_up:
+            fake = self.as_images(self._still_pixels[chosen].to(self.device).float())
+        else:
+            fake = self.as_images(self.fake_pixels(views))
+        labels = view_labels(views)
+        real = self.as_images(views.pixels.float())
+        losses = self._discriminator_step(real, fake.detach(), labels)
+        if fake.requires_grad:
+            losses |= self._generator_step(fake, labels)
+        self.step += 1
+        return losses | {"augment": self.augment.p}
+
+    def _generator_step(self, fake: Tensor, labels: Tensor) -> dict[str, float]:
+        self.discriminator.requires_grad_(False)
+        score = self.discriminator(self.augment(fake), labels)
+        self.discriminator.requires_grad_(True)
+        losses = self.stage1.losses(self._targets())
+        total = sum(LOSS_WEIGHTS[name] * value for name, value in losses.items())
+        losses["adversarial"] = functional.softplus(-score).mean()
+        total = total + self.settings.adversarial_weight * losses["adversarial"]
+        rate = self._learning_rate()
+        for group in self.g_optimizer.param_groups:
+            group["lr"] = rate * group["scale"]
         self.g_optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 2.0)
         self.g_optimizer.step()
-        self.step += 1
-        losses |= {"adversarial": float(adversarial.detach()), "augment": self.augment.p}
-        return losses | {name: float(value.detach()) for name, value in direct.items()}
+        with torch.no_grad():
+            for name, value in self.generator.state_dict().items():
+                self.stage1.average[name].lerp_(value, 1 - self.settings.ema)
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _learning_rate(self) -> float:
+        s = self.settings
+        done = self.step - s.warm_up
+        return s.learning_rate * min(1.0, (done + 1) / _RAMP) * (1 - done / (s.steps - s.warm_up))
 
     def _targets(self) -> Targets:
         s = self.stage1.settings
@@ -93,13 +132,12 @@ class AdversarialTrainer:
             self.stage1.model, self.stage1.atlas, s.batch, s.pairs, s.volume_points, self.rng
         )
 
-    def _discriminator_step(
-        self, real: Tensor, cameras: Tensor, fake: Tensor, fake_cameras: Tensor
-    ) -> dict[str, float]:
+    def _discriminator_step(self, real: Tensor, fake: Tensor, labels: Tensor) -> dict[str, float]:
         real = self.augment(real).requires_grad_(True)
-        real_score = self.discriminator(real, cameras)
-        fake_score = self.discriminator(self.augment(fake), fake_cameras)
+        real_score = self.discriminator(real, labels)
+        fake_score = self.discriminator(self.augment(fake), labels)
         loss = functional.softplus(fake_score).mean() + functional.softplus(-real_score).mean()
+        result = {"discriminator": float(loss.detach())}
         if self.step % self.settings.r1_every == 0:
             (gradient,) = torch.autograd.grad(real_score.sum(), real, create_graph=True)
             penalty = gradient.square().sum((1, 2, 3)).mean()
@@ -108,58 +146,71 @@ class AdversarialTrainer:
         loss.backward()
         self.d_optimizer.step()
         self.augment.update(real_score)
-        return {"discriminator": float(loss.detach())}
+        scores = {"real_score": real_score, "fake_score": fake_score}
+        return result | {name: float(value.detach().mean()) for name, value in scores.items()}
 
-    def real_images(self) -> tuple[Tensor, Tensor]:
-        """Images (B, 6, R, R) of synthetic heads and their camera labels (B, 25)."""
-        z, expression, cam2world, intrinsics = self._draw()
-        heads = SyntheticHeads(z, expression, self.stage1.model)
-        images = render(heads, cam2world, intrinsics, self.settings.size, parts=False)
-        hit = images.depth.isfinite()[:, None]
-        color = images.color.permute(0, 3, 1, 2) * 2 - 1
-        labels = self.label_colors[images.label].permute(0, 3, 1, 2)
-        return torch.cat([color, labels], 1) * hit, camera_label(cam2world, intrinsics)
+    @cached_property
+    def _still_pixels(self) -> Tensor:
+        """Pixels of the generator in the pool's views, rendered once: it stands still at first."""
+        with torch.no_grad():
+            parts = torch.arange(len(self.views)).split(16)
+            parts = [self.fake_pixels(self.views.select(part).to(self.device)) for part in parts]
+        return torch.cat([part.half().cpu() for part in parts])
 
-    def fake_images(self) -> tuple[Tensor, Tensor]:
-        """The same of generated heads, with gradients."""
-        z, expression, cam2world, intrinsics = self._draw()
-        ws = self.generator.mapping(z)
-        out = render_images(
-            self.generator, ws, expression, cam2world, intrinsics, self.settings.size
-        )
-        color = out.color * 2 - out.weight
-        labels = torch.einsum("blhw,lc->bchw", out.labels, self.label_colors)
-        return torch.cat([color, labels], 1), camera_label(cam2world, intrinsics)
+    def fake_pixels(self, views: Views) -> Tensor:
+        """Pixels (B, R R, 3 + 1 + L) of the generated heads in the true ones' views."""
+        bands, pixel = views.bands(self.generator.model)
+        ws = self.generator.mapping(views.z)
+        state = ExpressionState.from_weights(views.expression)
+        with torch.autocast(self.device.type, torch.bfloat16):
+            rows = render_bands(self.generator, ws, state, bands)
+        rows = rows * views.hit.gather(1, pixel)[..., None]
+        pixels = rows.new_zeros(views.pixels.shape)
+        return pixels.scatter(1, pixel[..., None].expand_as(rows), rows)
 
-    def _draw(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        count = self.settings.batch
-        z = sample_training_latents(count, self.rng).to(self.device)
-        seed = int(torch.randint(2**31, (1,), generator=self.rng))
-        angles = torch.randn(2, count, generator=self.rng) * torch.tensor([[0.5], [0.2]])
-        yaw, pitch = angles.to(self.device)
-        cam2world = orbit_camera(yaw, pitch, _DISTANCE, torch.tensor(_TARGET))
-        intrinsics = intrinsics_from_angle(_FIELD_OF_VIEW, self.device).expand(count, 3, 3)
-        return z, sample_expressions(count, seed).to(self.device), cam2world, intrinsics
+    def as_images(self, pixels: Tensor) -> Tensor:
+        """Pixels (B, R R, 3 + 1 + L) to colours and coloured labels (B, 6, R, R) in [-1, 1]."""
+        color, weight, labels = pixels.split([3, 1, len(LABELS)], -1)
+        labels = labels @ self.label_colors
+        labels = labels + _LABEL_NOISE * torch.randn_like(labels)
+        images = torch.cat([color * 2 - weight, labels], -1).transpose(1, 2)
+        return images.unflatten(2, (self.views.size, self.views.size))
 
 
-def train(settings: AdversarialSettings, weights: Path, device: str, output: Path) -> None:
-    """Refine `weights`; writes log.jsonl and generator.safetensors into `output`."""
+def train(
+    settings: AdversarialSettings,
+    weights: Path,
+    device: str,
+    output: Path,
+    pool: Path,
+    sheet_every: int = 500,
+) -> None:
+    """Refine `weights`; writes log.jsonl, generator.safetensors and sheets into `output`.
+
+    True images that `pool` lacks are made first.
+    """
     output.mkdir(parents=True, exist_ok=True)
-    trainer = AdversarialTrainer(settings, weights, device)
+    fill_pool(pool, settings.heads, settings.size, settings.seed)
+    views = load_views(pool, settings.heads, settings.size)
+    trainer = AdversarialTrainer(settings, weights, views, device)
+    write_sheet(trainer.generator, output / "sheets" / f"{0:07d}.png")
     sums: dict[str, float] = {}
     started = time.monotonic()
     while trainer.step < settings.steps:
         for name, value in trainer.run_step().items():
             sums[name] = sums.get(name, 0.0) + value
-        if trainer.step % 10 == 0:
-            record = {name: round(total / 10, 5) for name, total in sums.items()}
+        if trainer.step % 50 == 0:
+            record = {name: round(total / 50, 5) for name, total in sums.items()}
             record |= {"step": trainer.step, "elapsed": round(time.monotonic() - started, 1)}
             with open(output / "log.jsonl", "a") as file:
                 file.write(json.dumps(record) + "\n")
             log.info("%s", record)
             sums = {}
-        if trainer.step % 100 == 0 or trainer.step == settings.steps:
-            save_generator(trainer.generator, output / "generator.safetensors")
+        last = trainer.step == settings.steps
+        if trainer.step % 100 == 0 or last:
+            generator = export(trainer.stage1, output / "generator.safetensors")
+            if trainer.step % sheet_every == 0 or last:
+                write_sheet(generator, output / "sheets" / f"{trainer.step:07d}.png")
 
 
 def main() -> None:
@@ -172,13 +223,16 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     parser.add_argument("--output", type=Path, default=Path("runs/adversarial"))
+    parser.add_argument("--pool", type=Path, default=Path("runs/views"), help="true images")
     args = vars(parser.parse_args())
-    weights, device, output = (args.pop(key) for key in ("weights", "device", "output"))
+    weights, device, output, pool = (
+        args.pop(key) for key in ("weights", "device", "output", "pool")
+    )
     threads = args.pop("threads")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if threads:
         torch.set_num_threads(threads)
-    train(AdversarialSettings(**args), weights, device, output)
+    train(AdversarialSettings(**args), weights, device, output, pool)
 
 
 if __name__ == "__main__":

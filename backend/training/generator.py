@@ -67,6 +67,20 @@ def learning_rate(settings: TrainSettings, step: int) -> float:
     )
 
 
+def parameter_groups(generator: Generator) -> list[dict]:
+    """Parameters for an optimiser, each group with the `scale` of its learning rate."""
+    planes = [generator.static_planes]
+    # Faster, styles push most of the volume decoder's units to where they pass no gradient.
+    volume = list(generator.volume.parameters())
+    known = {id(p) for p in planes + volume}
+    others = [p for p in generator.parameters() if id(p) not in known]
+    return [
+        {"params": others, "scale": 1.0},
+        {"params": planes, "scale": 2.0},
+        {"params": volume, "scale": 0.25},
+    ]
+
+
 class Trainer:
     """Generator, its moving average, optimiser and random state: all that a checkpoint holds."""
 
@@ -75,16 +89,7 @@ class Trainer:
         self.settings, self.device = settings, torch.device(device)
         self.model = load_bundled().to(self.device)
         self.generator = Generator(self.model, GeneratorConfig()).to(self.device)
-        planes = [self.generator.static_planes]
-        # Faster, styles push most of the volume decoder's units to where they pass no gradient.
-        volume = list(self.generator.volume.parameters())
-        known = {id(p) for p in planes + volume}
-        others = [p for p in self.generator.parameters() if id(p) not in known]
-        groups = [
-            {"params": others, "scale": 1.0},
-            {"params": planes, "scale": 2.0},
-            {"params": volume, "scale": 0.25},
-        ]
+        groups = parameter_groups(self.generator)
         self.optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
         state = self.generator.state_dict()
         self.average = {name: value.clone() for name, value in state.items()}
