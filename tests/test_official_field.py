@@ -8,7 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from avatarmmc_blender.backend.generator.plane_field import PlaneField
-from avatarmmc_blender.backend.generator.triplanes import NEXT3D_AXES, OSGDecoder
+from avatarmmc_blender.backend.generator.triplanes import EG3D_AXES, NEXT3D_AXES, OSGDecoder
 from avatarmmc_blender.backend.official.density_level import PREFERRED, choose_level
 from avatarmmc_blender.backend.official.field import OfficialField, to_world
 from avatarmmc_blender.meshing.surface import extract_surface
@@ -25,6 +25,7 @@ class Head:
     """
 
     texels = torch.zeros(1)
+    has_lattice = False
 
     def __init__(self, scale: float = 1.0, offset: float = 0.0) -> None:
         self.scale, self.offset = scale, offset
@@ -76,12 +77,32 @@ def test_rays_see_the_colour_of_the_surface():
     assert np.allclose(sample.color, color[:2], atol=1e-3) and sample.labels.shape == (2, 0)
 
 
-def test_adaptive_surface_is_that_of_the_whole_lattice():
+def smooth_planes(axes: torch.Tensor) -> PlaneField:
     torch.manual_seed(3)
     coarse = torch.randn(3, 32, 8, 8)
     planes = torch.nn.functional.interpolate(coarse, size=(64, 64), mode="bicubic")[None]
-    read = PlaneField(planes, torch.tensor(NEXT3D_AXES), 1.0, OSGDecoder().requires_grad_(False))
+    return PlaneField(planes, axes, 1.0, OSGDecoder().requires_grad_(False))
+
+
+@pytest.mark.parametrize("axes", [NEXT3D_AXES, EG3D_AXES, "askew"])
+def test_lattice_says_what_points_say(axes):
+    turned = torch.linalg.qr(torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(0)))[0]
+    read = smooth_planes(turned if axes == "askew" else torch.tensor(axes))
+    assert read.has_lattice == (axes != "askew")
     field = OfficialField(read, box_warp=1.0)
+    random = np.random.default_rng(0)
+    low, high = field.bounds
+    for counts in ((9, 12, 15), (20, 7, 8)):  # other axes: not the planes of the first ones
+        lines = tuple(np.linspace(low[k], high[k], counts[k]) for k in range(3))
+        index = np.stack([random.integers(0, count, 500) for count in counts], -1)
+        points = np.stack([line[index[:, k]] for k, line in enumerate(lines)], -1)
+        expected = field.sdf(points)
+        assert (expected < 0).any() and (expected > 0).any()
+        assert np.abs(field.sdf_lattice(lines, index) - expected).max() < 1e-6
+
+
+def test_adaptive_surface_is_that_of_the_whole_lattice():
+    field = OfficialField(smooth_planes(torch.tensor(NEXT3D_AXES)), box_warp=1.0)
     mesh, dense = extract_surface(field, 48), dense_surface(field, 48)
     assert len(mesh.faces) == len(dense.faces)
     distance, _ = cKDTree(dense.vertices).query(mesh.vertices)

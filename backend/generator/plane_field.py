@@ -53,6 +53,11 @@ class PlaneField:
         """Resample one sample's planes on lattice axes (n,) along x, y and z."""
         return PlaneLattice(self, axes, sample)
 
+    @property
+    def has_lattice(self) -> bool:
+        """Whether every plane lies along two coordinate axes, as in all releases."""
+        return bool(((self.to_planes != 0).sum(dim=(1, 2)) == 2).all())
+
     def _decoded(self, points: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         samples = []
         for b, own in enumerate(points):
@@ -108,8 +113,10 @@ class PlaneLattice:
 
     def __init__(self, field: PlaneField, axes: tuple[Tensor, Tensor, Tensor], sample: int) -> None:
         self.field = field
-        self.sheets = [self._sheet(plane, axes, sample) for plane in range(3)]
-        self.rows = torch.cat([sheet.flatten(0, 2) for sheet in self.sheets])
+        sheets = [self._sheet(plane, axes, sample) for plane in range(3)]
+        self.rows = torch.cat([sheet.flatten(0, 2) for sheet in sheets])
+        parts = self.rows.split([sheet.shape[:3].numel() for sheet in sheets])
+        self.sheets = [part.view_as(sheet) for part, sheet in zip(parts, sheets, strict=True)]
         self.steps, self.first = self._row_numbers()
 
     def density(self, index: Tensor) -> Tensor:

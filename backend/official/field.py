@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from ..generator.field import FieldSample
-from ..generator.plane_field import PlaneField
+from ..generator.plane_field import PlaneField, PlaneLattice
 from .density_level import PREFERRED, choose_level, slope_at
 
 WORLD_SCALE = 2.5  # generator's units per metre
 WORLD_UP = 0.01  # metres that the mesh is raised by before that
+WORLD_AXES = [0, 2, 1]  # of the model frame, in the generator's order
 KEPT = 0.383  # half the side of what is kept, of the box's; what lies beyond is noise
 MARGIN = 0.01  # of the box's side, left free around it
 COARSE = 64  # lattice points a side by which the level is chosen
@@ -48,10 +49,30 @@ class OfficialField:
         density, spacing = self._coarse_density()
         self.level = choose_level(density)
         self.slope = slope_at(density, self.level, spacing)
+        self._lattice: tuple[tuple[np.ndarray, ...], PlaneLattice] | None = None
 
     def sdf(self, points: np.ndarray) -> np.ndarray:
         """Distance-like values (N,) in metres at points (N, 3), negative inside."""
         return self._chunked(self._sdf, points)
+
+    def sdf_lattice(
+        self, axes: tuple[np.ndarray, np.ndarray, np.ndarray], index: np.ndarray
+    ) -> np.ndarray:
+        """What `sdf` returns at lattice points index (N, 3) of the axes x, y, z (n,) in metres.
+
+        The planes are resampled on the axes once, so that a point is three rows to add.
+        """
+        device = self.read.texels.device
+        tensors = [torch.from_numpy(np.asarray(axis, np.float32)).to(device) for axis in axes]
+        lattice = self._lattice_on(axes, tensors) if self.read.has_lattice else None
+
+        def read(i: Tensor) -> Tensor:
+            points = torch.stack([axis[i[:, k]] for k, axis in enumerate(tensors)], -1)
+            if lattice is None:  # planes askew, which no release has
+                return self._sdf(points)
+            return self._distance(points, lattice.density(i[:, WORLD_AXES]))
+
+        return self._chunked(read, index, np.int64)
 
     def sample(self, points: np.ndarray) -> FieldSample:
         """Values and colours at points (N, 3); labels are (N, 0), there is no canonical space."""
@@ -84,11 +105,22 @@ class OfficialField:
                 values.append(self._density(part))
         return torch.cat(values).view(COARSE, COARSE, COARSE), 2.0 * self.half / (COARSE - 1)
 
+    def _lattice_on(self, axes: tuple[np.ndarray, ...], tensors: list[Tensor]) -> PlaneLattice:
+        """Return the planes on axes of the model frame, kept while the same ones are asked for."""
+        if self._lattice is None or self._lattice[0] is not axes:
+            self._tick()
+            with torch.inference_mode():
+                self._lattice = axes, self.read.lattice(world_axes(*tensors))
+        return self._lattice[1]
+
     def _density(self, points: Tensor) -> Tensor:
         return self.read.density(to_world(points)[None])[0, :, 0]
 
     def _sdf(self, points: Tensor) -> Tensor:
-        distance = (self.level - self._density(points)) / self.slope
+        return self._distance(points, self._density(points))
+
+    def _distance(self, points: Tensor, density: Tensor) -> Tensor:
+        distance = (self.level - density) / self.slope
         centred = points + points.new_tensor([0.0, 0.0, WORLD_UP])
         beyond = centred.abs().amax(-1) - self.half
         return torch.maximum(distance.clamp(-FARTHEST, FARTHEST), beyond)
@@ -118,12 +150,14 @@ class OfficialField:
         if self.tick is not None:
             self.tick()
 
-    def _chunked(self, read: Callable[[Tensor], Tensor], rows: np.ndarray) -> np.ndarray:
+    def _chunked(
+        self, read: Callable[[Tensor], Tensor], rows: np.ndarray, kind: type = np.float32
+    ) -> np.ndarray:
         parts = []
         with torch.inference_mode():
             for start in range(0, len(rows), POINTS_AT_A_TIME):
                 self._tick()
-                chunk = np.ascontiguousarray(rows[start : start + POINTS_AT_A_TIME], np.float32)
+                chunk = np.ascontiguousarray(rows[start : start + POINTS_AT_A_TIME], kind)
                 tensor = torch.from_numpy(chunk).to(self.read.texels.device)
                 parts.append(read(tensor).cpu())
         return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
@@ -131,5 +165,9 @@ class OfficialField:
 
 def to_world(points: Tensor) -> Tensor:
     """Return the generator's positions (N,3) of points (N,3) of the model frame."""
-    x, y, z = points.unbind(-1)
-    return WORLD_SCALE * torch.stack([x, z + WORLD_UP, -y], -1)
+    return torch.stack(world_axes(*points.unbind(-1)), -1)
+
+
+def world_axes(x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the generator's coordinates along its own axes of those of the model frame."""
+    return WORLD_SCALE * x, WORLD_SCALE * (z + WORLD_UP), WORLD_SCALE * -y
