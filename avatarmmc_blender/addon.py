@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     generate_task,
     head_operators,
+    model_cache,
     model_list,
     model_operators,
     model_task,
@@ -23,6 +24,7 @@ MODULES = (
     operators,
     head_operators,
     model_operators,
+    model_cache,
     model_list,
     panel,
 )

@@ -1,16 +1,17 @@
-"""How official models are drawn: the list in the preferences and the menu in the panel."""
+"""How official models are drawn: the list in the preferences and the menu in the panel.
+
+What is drawn was read before: see `model_cache`.
+"""
 
 from __future__ import annotations
 
 import bpy
-import bpy.utils.previews
 
+from .model_cache import ShownModel, shown_folder, shown_models
 from .model_task import current_model_task
-from .models_store import PREVIEW, ModelInfo, listed_models, models_folder
 from .settings import BUNDLED_MODEL
 
 PICTURE_SCALE = 6.0
-_pictures: bpy.utils.previews.ImagePreviewCollection | None = None
 
 
 def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None:
@@ -25,12 +26,15 @@ def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None
         row.enabled = bool(checkpoint)
         operator = row.operator("avatarmmc.add_model", icon="IMPORT")
         operator.filepath, operator.flame = checkpoint, flame
-    for model in listed_models():
-        _draw_model(layout.box(), model)
-    layout.label(text=f"Converted models are kept in {models_folder()}")
+    for shown in shown_models():
+        _draw_model(layout.box(), shown)
+    row = layout.row()
+    row.label(text=f"Converted models are kept in {shown_folder()}")
+    row.operator("avatarmmc.refresh_models", text="", icon="FILE_REFRESH")
 
 
-def _draw_model(layout: bpy.types.UILayout, model: ModelInfo) -> None:
+def _draw_model(layout: bpy.types.UILayout, shown: ShownModel) -> None:
+    model = shown.info
     layout.label(text=model.id, icon="USER")
     row = layout.row()
     row.operator("avatarmmc.model_licence", icon="INFO").model = model.id
@@ -42,21 +46,8 @@ def _draw_model(layout: bpy.types.UILayout, model: ModelInfo) -> None:
         layout.label(text=f"{model.family_name}, {head}, {memory}, from {model.source}")
     if model.problem:
         layout.label(text=model.problem.capitalize(), icon="ERROR")
-    icon = _picture_icon(model)
-    if icon:
-        layout.template_icon(icon_value=icon, scale=PICTURE_SCALE)
-
-
-def _picture_icon(model: ModelInfo) -> int:
-    """Return the icon of the model's test render, 0 if it has none."""
-    path = model.folder / PREVIEW
-    try:
-        key = f"{model.id}-{path.stat().st_mtime_ns}"
-    except OSError:
-        return 0
-    if key not in _pictures:
-        _pictures.load(key, str(path), "IMAGE")
-    return _pictures[key].icon_id
+    if shown.picture is not None:
+        layout.template_icon(icon_value=shown.picture.icon_id, scale=PICTURE_SCALE)
 
 
 def model_label(model: str) -> str:
@@ -72,19 +63,16 @@ class AVATARMMC_MT_model(bpy.types.Menu):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the bundled model and the converted ones."""
-        for model in (BUNDLED_MODEL, *(item.id for item in listed_models())):
+        for model in (BUNDLED_MODEL, *(shown.info.id for shown in shown_models())):
             operator = self.layout.operator("avatarmmc.choose_model", text=model_label(model))
             operator.model = model
 
 
 def register() -> None:
-    """Register the menu and make room for pictures."""
-    global _pictures
-    _pictures = bpy.utils.previews.new()
+    """Register the menu."""
     bpy.utils.register_class(AVATARMMC_MT_model)
 
 
 def unregister() -> None:
-    """Unregister the menu and free the pictures."""
+    """Unregister the menu."""
     bpy.utils.unregister_class(AVATARMMC_MT_model)
-    bpy.utils.previews.remove(_pictures)

@@ -10,12 +10,18 @@ import bpy
 
 from .errors import AvatarError, Cancelled
 from .jobs import Progress
+from .model_cache import refresh_models, shown_models
 from .model_task import ModelTask, current_model_task
-from .models_store import listed_models
 from .settings import BUNDLED_MODEL
 
 TICK_SECONDS = 0.1
 LINE = 70  # characters of licence text
+
+
+def refresh(context: bpy.types.Context) -> None:
+    """Read the list of models again and draw it."""
+    refresh_models()
+    redraw(context)
 
 
 def redraw(context: bpy.types.Context) -> None:
@@ -86,6 +92,8 @@ class BackgroundOperator:
         except AvatarError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        finally:
+            refresh(context)
         self.report({"INFO"}, self.done(result))
         return {"FINISHED"}
 
@@ -93,7 +101,7 @@ class BackgroundOperator:
         self, context: bpy.types.Context, kind: set[str], message: str, returned: set[str]
     ) -> set[str]:
         context.window_manager.event_timer_remove(self._timer)
-        redraw(context)
+        refresh(context)
         self.report(kind, message)
         return returned
 
@@ -167,7 +175,20 @@ class AVATARMMC_OT_remove_model(bpy.types.Operator):
         except AvatarError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        redraw(context)
+        finally:
+            refresh(context)
+        return {"FINISHED"}
+
+
+class AVATARMMC_OT_refresh_models(bpy.types.Operator):
+    """Read the list of models again, after it was changed outside this Blender"""
+
+    bl_idname = "avatarmmc.refresh_models"
+    bl_label = "Refresh Models"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Read the list."""
+        refresh(context)
         return {"FINISHED"}
 
 
@@ -198,8 +219,8 @@ class AVATARMMC_OT_model_licence(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Show the licence in a box."""
-        found = next((item for item in listed_models() if item.id == self.model), None)
-        text = "There is no such model." if found is None else found.licence
+        licences = {shown.info.id: shown.info.licence for shown in shown_models()}
+        text = licences.get(self.model, "There is no such model.")
         lines = [line for part in text.splitlines() for line in textwrap.wrap(part, LINE)]
 
         def draw(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
@@ -229,6 +250,7 @@ CLASSES = (
     AVATARMMC_OT_add_model,
     AVATARMMC_OT_verify_model,
     AVATARMMC_OT_remove_model,
+    AVATARMMC_OT_refresh_models,
     AVATARMMC_OT_cancel_model,
     AVATARMMC_OT_model_licence,
     AVATARMMC_OT_choose_model,

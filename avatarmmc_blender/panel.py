@@ -9,8 +9,8 @@ from .expression_presets import PRESETS
 from .expressions import EXPRESSION_PREFIX, is_flame_face
 from .generate_task import current_task
 from .metadata import PREFIX, VERSION_KEY, find_rig, head_mesh
+from .model_cache import shown_models
 from .model_list import model_label
-from .models_store import listed_models
 from .operators import progress_text
 from .properties import GROUPS, label_of, switch_name
 from .settings import BUNDLED_MODEL
@@ -38,7 +38,7 @@ class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
         """Draw the panel."""
         layout = self.layout
         settings = context.scene.avatarmmc
-        if settings.model != BUNDLED_MODEL or listed_models():
+        if settings.model != BUNDLED_MODEL or shown_models():
             layout.menu("AVATARMMC_MT_model", text=model_label(settings.model))
         row = layout.row(align=True)
         row.prop(settings, "seed")

@@ -5,9 +5,14 @@ The generators' numbers are the references'; their mesh is what the FLAME-shaped
 
 from __future__ import annotations
 
+import builtins
+import io
 import json
+import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -19,11 +24,15 @@ from avatarmmc_blender.errors import AvatarError, Cancelled
 from avatarmmc_blender.meshing.topology import is_watertight
 from avatarmmc_blender.model_actions import add_model, verify_model
 from avatarmmc_blender.official_models import load_official_model
+from avatarmmc_blender.png import encode_png
 from avatarmmc_blender.settings import GenerateSettings
 from tests.checkpoint_files import generator_pickle, tiny_state
 from tests.flame_sample import flame_arrays
 
 GOLDEN = Path(__file__).with_name("data") / "next3d_tiny"
+FILE_ACCESS = [(builtins, "open"), (io, "open")] + [
+    (os, name) for name in ("open", "stat", "lstat", "listdir", "scandir")
+]
 SMALL = {"truncation": 0.7, "resolution": 64, "texture": 128, "device": "cpu"}
 
 
@@ -303,14 +312,49 @@ def test_panel_makes_an_official_head_with_sliders_of_its_own(store, panel):
 def test_models_are_added_verified_and_removed_by_operators(files, empty_store, panel):
     import bpy
 
+    from avatarmmc_blender import model_cache
+
     assert bpy.ops.avatarmmc.add_model(filepath=str(files / "eg3d.pkl")) == {"FINISHED"}
     name = model_id("eg3d")
     assert bpy.ops.avatarmmc.verify_model(model=name) == {"FINISHED"}
     assert (empty_store / name / models_store.PREVIEW).is_file()
+    (shown,) = model_cache.shown_models()
+    assert shown.info.id == name and tuple(shown.picture.image_size) == (256, 256)
     assert bpy.ops.avatarmmc.remove_model(model=name) == {"FINISHED"}
-    assert models_store.listed_models() == []
+    assert models_store.listed_models() == [] and model_cache.shown_models() == ()
     with pytest.raises(RuntimeError, match="expected a generator file"):
         bpy.ops.avatarmmc.add_model(filepath=str(files / "generic_model.npz"))
+
+
+def test_drawing_reads_no_file(store, panel, monkeypatch):
+    import bpy
+
+    from avatarmmc_blender import model_cache, model_list, preferences
+    from avatarmmc_blender import panel as panels
+
+    picture = store / model_id("eg3d") / models_store.PREVIEW
+    picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    assert [shown.picture for shown in model_cache.shown_models()] == [None, None]
+    assert bpy.ops.avatarmmc.refresh_models() == {"FINISHED"}
+    assert [shown.picture is None for shown in model_cache.shown_models()] == [False, True]
+
+    def refuse(*arguments, **names):
+        raise AssertionError(f"drawing asked for a file: {arguments[:1]}")
+
+    classes = [cls for cls in panels.CLASSES if not hasattr(cls, "poll")]
+    texts = set()
+    with monkeypatch.context() as patch:
+        for module, name in FILE_ACCESS:
+            patch.setattr(module, name, refuse)
+        for cls in (*classes, model_list.AVATARMMC_MT_model, preferences.AvatarPreferences):
+            layout = MagicMock()
+            layout.panel.return_value = MagicMock(), MagicMock()
+            drawn = SimpleNamespace(layout=layout, checkpoint="a.pkl", flame="")
+            cls.draw(drawn, bpy.context)
+            texts |= {call.kwargs.get("text") for call in layout.mock_calls}
+        assert any("template_icon" in call[0] for call in layout.mock_calls)
+    assert {model_id("next3d"), model_id("eg3d"), "Bundled Model"} <= texts
+    assert any(str(store) in str(text) for text in texts)
 
 
 def test_background_task_shows_progress_and_is_cancelled(files, empty_store, panel):
