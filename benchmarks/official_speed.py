@@ -1,6 +1,6 @@
 """Time the official generators against a plain implementation: same process, same weights.
 
-    python -m benchmarks.official_speed [--device cpu] [--repeats 2] [--results FILE]
+    python -m benchmarks.official_speed [--device cpu] [--repeats 2] [--only surfaces]
 
 A Next3D of the released size with random weights follows the small reference's head mesh. The
 plain way (tests/reference_next3d.py) has a group of a convolution for each sample, inserts zeros,
@@ -22,12 +22,12 @@ import torch
 from torch import Tensor
 
 from avatarmmc_blender.backend.official.config import OfficialConfig
-from avatarmmc_blender.backend.official.field import OfficialField
 from avatarmmc_blender.backend.official.next3d import Next3D
-from avatarmmc_blender.meshing.surface import extract_surface
 from tests import official_reference
 from tests import reference_next3d as plain
-from tests.reference_surface import dense_surface
+
+from .official_compile import compile_line
+from .official_surface import surface_tables
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results_official.md"
 RAW_SIZE = 128
@@ -217,49 +217,56 @@ def row(task: Task, device: str, repeats: int) -> str:
     )
 
 
-def surface_line(generator: Next3D, resolution: int) -> str:
-    """Time the adaptive surface against evaluating the whole lattice; seconds of this process."""
-    inputs = official_reference.reference("next3d").inputs
-    device = generator.plane_axes.device
-    z = torch.randn(1, generator.config.z_dim, device=device)
-    ws = generator.mapping(z, inputs["c_camera"].to(device), 0.7, 14)
-    planes = generator.planes(generator.prepare(ws), inputs["v"].to(device))
-    field = OfficialField(generator.field(planes), generator.config.box_warp)
-    start = time.process_time()
-    mesh = extract_surface(field, resolution)
-    adaptive = time.process_time() - start
-    start = time.process_time()
-    dense_surface(field, resolution)
-    dense = time.process_time() - start
-    return (
-        f"Surface of {resolution}³ cells of the same random generator, {len(mesh.vertices):,} "
-        f"vertices: {adaptive:.2f} s by the adaptive path, {dense:.2f} s by asking every point.\n"
-    )
+def table(generator: Next3D, device: str, repeats: int) -> str:
+    """Measure all tasks, printing their lines."""
+    parameters = sum(p.numel() for p in generator.parameters()) / 1e6
+    name = "one CPU thread" if device == "cpu" else torch.cuda.get_device_name()
+    text = HEADING.format(parameters=parameters, device=name)
+    print(text, end="")
+    for task in tasks(generator, device):
+        line = row(task, device, repeats)
+        print(line, flush=True)
+        text += line + "\n"
+    return text
+
+
+def write_section(path: Path, title: str, text: str) -> None:
+    """Put a section of the results in place of its last version; "" is what stands first."""
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    first, *others = old.split("\n## ")
+    sections = {"": first} | {part.partition("\n")[0]: part for part in others}
+    sections[title] = f"{title}\n\n{text}" if title else text
+    joined = "\n\n## ".join(part.strip() for part in sections.values())
+    path.write_text(joined + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Print the table and write it to the results file."""
+    """Print what is measured and write it to the results file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--surface", type=int, default=192, help="cells a side of the surface")
+    parser.add_argument("--only", choices=["calls", "surfaces", "compile"], help="leave the rest")
+    parser.add_argument("--surfaces", type=int, nargs="+", default=[256, 512], help="cells a side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
+    device, repeats, only = arguments.device, arguments.repeats, arguments.only
     torch.set_num_threads(1)
     with torch.no_grad():
-        generator = full_size(arguments.seed, arguments.device)
-        parameters = sum(p.numel() for p in generator.parameters()) / 1e6
-        device = "one CPU thread" if arguments.device == "cpu" else torch.cuda.get_device_name()
-        text = HEADING.format(parameters=parameters, device=device)
-        print(text, end="")
-        for task in tasks(generator, arguments.device):
-            line = row(task, arguments.device, arguments.repeats)
-            print(line, flush=True)
-            text += line + "\n"
-            arguments.results.write_text(text, encoding="utf-8")
-        text += "\n" + surface_line(generator, arguments.surface)
-    arguments.results.write_text(text, encoding="utf-8")
+        generator = full_size(arguments.seed, device)
+        if only in (None, "calls"):
+            write_section(arguments.results, "", table(generator, device, repeats))
+        inputs = official_reference.reference("next3d").inputs
+        camera, mesh = inputs["c_camera"].to(device), inputs["v"].to(device)
+        z = torch.randn(1, generator.config.z_dim, device=device)
+        ws = generator.mapping(z, camera, 0.7, 14)
+        if only in (None, "surfaces") and device == "cpu":
+            for text in surface_tables(generator, ws, mesh, arguments.surfaces):
+                write_section(arguments.results, "Surfaces", text)
+        if only in (None, "compile") and device == "cpu":
+            text = compile_line(generator, ws, mesh, camera, repeats)
+            print(text)
+            write_section(arguments.results, "torch.compile", text)
 
 
 if __name__ == "__main__":
