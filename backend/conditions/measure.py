@@ -22,7 +22,7 @@ from .table import ATTRIBUTES, GAUSSIAN_MAP, GLASSES_MAP, SHAPE_MAP
 
 _LEAST_GATE = 0.3  # below, make-up hardly shows on the face shape
 _IRIS_STEPS = 513
-_AGE_SHOWS = 0.126  # Gaussian of the quantile 0.55 from which wrinkles show
+_WRINKLES = 0.55  # quantile of the latent from which wrinkles show
 _HAS_GLASSES = 0.5
 
 
@@ -63,12 +63,14 @@ def _measure_shape(betas: Tensor, model: Any) -> Measured:
 def _measure_age(shape: Tensor, wrinkles: Tensor) -> tuple[Tensor, Tensor]:
     """Least squares over the age of the shape (B,) and that of the skin, an amount (B,).
 
-    Below an amount of 0 the skin only says that it is not older than where wrinkles begin.
+    An amount of 0 only says that the skin is not older than where wrinkles begin; the skin is then
+    taken to be as old as the shape, as far as that allows.
     """
     _, scale = GAUSSIAN_MAP["age"]
-    skin = gaussian_of(0.55 + 0.45 * inverse_smoothstep(wrinkles))
-    skin = torch.where(wrinkles > 1e-3, skin, (scale * shape).clamp(max=_AGE_SHOWS))
-    age = (shape + scale * skin) / (1 + scale**2)
+    skin = gaussian_of(_WRINKLES + (1 - _WRINKLES) * inverse_smoothstep(wrinkles))
+    begin = gaussian_of(torch.full_like(shape, _WRINKLES))
+    expected = torch.maximum(scale * shape, begin)
+    age = shape + scale / (1 + scale**2) * (skin - expected)
     return age, torch.ones_like(age, dtype=torch.bool)
 
 
