@@ -1,0 +1,56 @@
+"""Latent diffusion: denoiser, condition encoders and the space they work in, as one module."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..conditions.conditions import Conditions
+from ..encoders.attributes import AttributeEncoder
+from ..latent.w_space import WSpace
+from .denoiser import Denoiser, DenoiserConfig
+from .schedule import diffuse, velocity
+
+
+class LatentDiffusion(nn.Module):
+    """Conditions -> tokens, and noisy latents under tokens -> v.
+
+    `visual` turns photo and label map into tokens (B, T, context_width), for heads without either
+    into its null tokens; None for a model of attributes alone.
+    """
+
+    def __init__(self, space: WSpace, config: DenoiserConfig, visual: nn.Module | None = None):
+        super().__init__()
+        if (config.rows, config.row_width) != space.shape:
+            raise ValueError(
+                f"denoiser of {config.rows} x {config.row_width}, latents {space.shape}"
+            )
+        self.config, self.space = config, space
+        self.denoiser = Denoiser(config)
+        self.attributes = AttributeEncoder(config.context_width)
+        self.visual = visual
+
+    def context(self, conditions: Conditions) -> Tensor:
+        """Tokens (B, T, context_width) of conditions; computed once a head, not once a step.
+
+        Raises ValueError when a photo or a label map is asked of a model of attributes alone.
+        """
+        tokens = self.attributes(conditions.attributes, conditions.attributes_given)
+        if self.visual is not None:
+            return torch.cat([self.visual(conditions), tokens], 1)
+        for modality in ("image", "labels"):
+            if conditions.given(modality).any():
+                raise ValueError(
+                    f"these weights know attributes only and cannot take {modality}; "
+                    "use weights that were trained with photos"
+                )
+        return tokens
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+        """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d)."""
+        return self.denoiser(x, t, context)
+
+    def loss(self, clean: Tensor, noise: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
+        """Squared error of the predicted v per head, (B,)."""
+        v = self(diffuse(clean, noise, t), t, self.context(conditions))
+        return (v - velocity(clean, noise, t)).square().mean((1, 2))

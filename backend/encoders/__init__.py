@@ -1,0 +1,1 @@
+"""Networks that turn conditions into tokens for the denoiser."""
