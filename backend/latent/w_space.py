@@ -109,7 +109,8 @@ def _directions(white: Tensor, targets: Tensor, taken: Tensor) -> Tensor:
     """Orthonormal directions (k, 256), apart from those taken, that targets (N, t) vary along."""
     targets = targets - targets.mean(0)
     targets = targets / targets.std(0).clamp_min(1e-3)
-    slopes = torch.linalg.lstsq(white, targets).solution.T
+    # columns of `white` are uncorrelated: least squares needs no inverse
+    slopes = (white.T @ targets / white.square().sum(0)[:, None]).T
     slopes = slopes - slopes @ taken.T @ taken
     _, strength, directions = torch.linalg.svd(slopes, full_matrices=False)
     return directions[strength > _RANK_TOLERANCE * strength[0]]
