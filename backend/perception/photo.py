@@ -44,13 +44,14 @@ def load_photo(path: Path | str) -> Photo:
         picture = open_picture(path)
         width, height = picture.size
         _check_size(picture, name)
+        several = getattr(picture, "n_frames", 1) > 1
         picture = _decode(picture, name)
     notes = []
     if max(width, height) > LARGEST:
         notes.append(f"photo {name} is {width} x {height} pixels and was read smaller")
-    picture = _upright(picture)
-    if getattr(picture, "n_frames", 1) > 1:
+    if several:
         notes.append(f"photo {name} has several pictures; the first is used")
+    picture = _upright(picture)
     given = _opacity(picture)
     picture, converted = _to_srgb(picture, name)
     if converted:
