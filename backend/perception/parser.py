@@ -10,6 +10,7 @@ from ..encoders.backbone import DECODER_WIDTH, WIDTHS, Features, convolve, enlar
 
 NUM_LABELS = 19
 _WIDTH = 32
+_LOW_WIDTH = 16
 _FINE = (3, 4, 5, 6, 7, 10, 11, 12, 15)  # glasses, eyes, brows, mouth, lips, earrings
 
 
@@ -18,13 +19,14 @@ class ParserHead(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.low = convolve(WIDTHS[0], 16, kernel=1)
-        self.join = convolve(DECODER_WIDTH + 16, _WIDTH)
+        self.narrow = convolve(DECODER_WIDTH, _WIDTH, kernel=1)
+        self.low = convolve(WIDTHS[0], _LOW_WIDTH, kernel=1)
+        self.join = convolve(_WIDTH + _LOW_WIDTH, _WIDTH)
         self.out = nn.Conv2d(_WIDTH, NUM_LABELS, 1)
 
     def forward(self, decoded: Tensor, features: Features) -> Tensor:
         """decoded (B, C, S / 4, S / 4) -> logits (B, 19, S, S)."""
-        x = torch.cat([enlarge(decoded), self.low(features.half)], 1)
+        x = torch.cat([enlarge(self.narrow(decoded)), self.low(features.half)], 1)
         return enlarge(self.out(self.join(x)).float())
 
 
