@@ -48,9 +48,19 @@ def find_face(photo: Photo, network: FaceNetwork, frame: Frame | None = None) ->
             "or say where it is with a crop"
         )
     largest = max(faces, key=lambda face: face.frame.side)
-    if len(faces) == 1:
+    count = len(_distinct([face.frame for face in faces]))
+    if count == 1:
         return largest
-    return replace(largest, notes=(f"the photo shows {len(faces)} faces; the largest is used",))
+    return replace(largest, notes=(f"the photo shows {count} faces; the largest is used",))
+
+
+def _distinct(frames: list[Frame]) -> list[Frame]:
+    """Squares without those that lie on an earlier one."""
+    kept: list[Frame] = []
+    for frame in frames:
+        if all(abs(frame.x - k.x) + abs(frame.y - k.y) > 0.4 * k.side for k in kept):
+            kept.append(frame)
+    return kept
 
 
 @torch.no_grad()
