@@ -81,6 +81,7 @@ def _add_shape_keys(owner: bpy.types.Object, part: Part) -> None:
     owner.shape_key_add(name="Basis", from_mix=False)
     for name, offsets in part.shape_keys.items():
         key = owner.shape_key_add(name=name, from_mix=False)
+        key.slider_min, key.slider_max = part.key_range
         key.data.foreach_set("co", _flat(part.vertices + offsets))
         key.value = 0.0
 

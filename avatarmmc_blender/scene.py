@@ -12,6 +12,7 @@ from .mesh_object import create_mesh_object, follow_shape_keys
 from .meshing.rigged_head import RiggedHead
 from .metadata import PART_KEY, store_metadata
 from .placement import place_beside_others
+from .pose_drivers import drive_pose_keys
 
 RAW_SURFACE_PART = "Raw Surface"
 
@@ -101,6 +102,7 @@ def _steps(
 
     for item in objects[:-1]:
         follow_shape_keys(item, leader=objects[-1])
+    drive_pose_keys(objects[-1], rig, face.pose_keys)
     scene.collection.children.link(collection)
     bpy.context.view_layer.update()
     place_beside_others(rig, objects)

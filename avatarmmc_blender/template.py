@@ -1,4 +1,4 @@
-"""Hand the torch head model to `meshing` as a template of plain arrays."""
+"""Hand torch head models to `meshing` as templates of plain arrays in the model frame."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import numpy as np
 from scipy import sparse
 
 from .backend.head_model.model import HeadModel
+from .backend.official.flame import FlameModel
+from .meshing.flame_template import FlameTemplate, cylindrical_uvs
 from .meshing.template import Template
+
+# FLAME's axes (x to the subject's left, y up, z forward) in the model frame.
+MODEL_FROM_FLAME = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 
 
 def template_from_model(model: HeadModel) -> Template:
@@ -39,6 +44,29 @@ def template_from_model(model: HeadModel) -> Template:
         surface_tongue=_array(model.surface_tongue),
         surface_uv_points=_array(model.surface_uvs),
         surface_uv_faces=_array(model.surface_uv_faces),
+    )
+
+
+def template_from_flame(model: FlameModel, uvs: np.ndarray | None = None) -> FlameTemplate:
+    """Return the numpy template of a FLAME model; arrays are float64 or int64.
+
+    uvs (F, 3, 2) are the corners' texture coordinates; without them the head is unrolled.
+    """
+    turn = MODEL_FROM_FLAME
+    rest = _array(model.v_template) @ turn.T
+    faces = _array(model.faces)
+    elements = _array(model.posedirs).reshape(4, 3, 3, len(rest), 3)
+    # What a rotation's element means depends on the axes; so does where its corrective points.
+    correctives = np.einsum("ri,cj,kl,qijvl->qrcvk", turn, turn, turn, elements, optimize=True)
+    return FlameTemplate(
+        rest=rest,
+        shapes=np.moveaxis(_array(model.shapedirs), 2, 0) @ turn.T,
+        expressions=np.moveaxis(_array(model.exprdirs), 2, 0) @ turn.T,
+        correctives=correctives,
+        faces=faces,
+        uvs=cylindrical_uvs(rest, faces) if uvs is None else uvs.astype(np.float64),
+        joint_regressor=_array(model.J_regressor),
+        weights=_array(model.lbs_weights),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from .anchors import AccessoryAnchors
 from .bake import bake_albedo
@@ -16,10 +15,11 @@ from .fit import fit_template
 from .geometry import NearestOnMesh
 from .glasses import build_glasses
 from .hair import SkinBinding, make_hair
-from .head_part import build_head_part, normalized_weights
+from .head_part import build_head_part
 from .lashes import build_lashes
 from .part_values import PartValues
-from .rigged_head import Material, Part, RiggedHead
+from .raw_surface import raw_part
+from .rigged_head import RiggedHead
 from .teeth import build_teeth
 from .template import Template
 from .transfer import transfer_expressions
@@ -72,7 +72,7 @@ def assemble_head(
     return RiggedHead(
         parts=present,
         joints=template.joint_regressor @ cage,
-        raw_surface=_raw_part(surface, head, albedo.skin_color) if raw_surface else None,
+        raw_surface=raw_part(surface, head, albedo.skin_color) if raw_surface else None,
     )
 
 
@@ -86,17 +86,3 @@ def _head_distance(guide: np.ndarray, template: Template) -> Callable[[np.ndarra
     cavity = hidden[template.surface_faces].mean(axis=1) > 0.5
     nearest = NearestOnMesh(guide, template.surface_faces)
     return partial(nearest.signed_distance, cavity=cavity)
-
-
-def _raw_part(surface, head: Part, color: np.ndarray) -> Part:
-    """The field's surface as it is, skinned like the nearest head vertices."""
-    _, nearest = cKDTree(head.vertices).query(surface.vertices)
-    return Part(
-        name="Raw Surface",
-        vertices=np.asarray(surface.vertices, np.float32),
-        faces=np.asarray(surface.faces, np.int32),
-        uvs=None,
-        material_index=np.zeros(len(surface.faces), np.int32),
-        materials=(Material("Raw Surface", tuple(float(c) for c in color)),),
-        weights=normalized_weights(head.weights[nearest]),
-    )

@@ -33,7 +33,7 @@ def build_head_part(
         faces=faces.astype(np.int32),
         uvs=uvs.astype(np.float32),
         material_index=np.zeros(len(faces), np.int32),
-        materials=(_skin_material(albedo),),
+        materials=(skin_material(albedo),),
         weights=normalized_weights(np.asarray(matrix @ template.weights)),
         shape_keys=dict(zip(template.expression_names, keys, strict=True)),
     )
@@ -54,7 +54,8 @@ def normalized_weights(weights: np.ndarray) -> np.ndarray:
     return (kept / kept.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def _skin_material(albedo: np.ndarray) -> Material:
+def skin_material(albedo: np.ndarray) -> Material:
+    """Return the material of skin with an albedo image (R, R, 3) uint8."""
     mean_color = albedo.reshape(-1, 3).mean(axis=0) / 255.0
     return Material(
         name="Skin",

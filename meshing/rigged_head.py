@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,13 +26,23 @@ class Material:
 
 
 @dataclass(frozen=True)
+class PoseElement:
+    """One element of R - I of a joint's own rotation R, about the axes of the model frame."""
+
+    joint: str
+    row: int
+    column: int
+
+
+@dataclass(frozen=True)
 class Part:
     """One object of the head: mesh, materials, skin weights and shape keys.
 
     vertices (V, 3) float32 metres; faces (F, 3) or (F, 4) int32, counter-clockwise seen from
     outside; uvs (F, k, 2) float32 per corner with v upwards, or None; material_index (F,) int32;
     weights (V, 5) float32 in the order of `JOINT_NAMES`, rows sum to one; shape_keys maps a name
-    to (V, 3) float32 offsets from the rest vertices.
+    to (V, 3) float32 offsets from the rest vertices, meant for amounts within key_range;
+    pose_keys names those that a joint's rotation drives, and by what.
     """
 
     name: str
@@ -43,17 +53,14 @@ class Part:
     materials: tuple[Material, ...]
     weights: np.ndarray
     shape_keys: dict[str, np.ndarray] = field(default_factory=dict)
+    key_range: tuple[float, float] = (0.0, 1.0)
+    pose_keys: dict[str, PoseElement] = field(default_factory=dict)
 
     def scaled(self, factor: float) -> Part:
         """Return the part with positions and shape keys multiplied by `factor`."""
-        return Part(
-            name=self.name,
+        return replace(
+            self,
             vertices=(self.vertices * factor).astype(np.float32),
-            faces=self.faces,
-            uvs=self.uvs,
-            material_index=self.material_index,
-            materials=self.materials,
-            weights=self.weights,
             shape_keys={
                 name: (offsets * factor).astype(np.float32)
                 for name, offsets in self.shape_keys.items()

@@ -1,1 +1,1 @@
-"""Networks that turn conditions into tokens for the denoiser."""
+"""Conditions into tokens for the denoiser, and the backbone that the face networks share."""

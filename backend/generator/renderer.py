@@ -156,13 +156,31 @@ def march(
     The depth of a ray is its mean, held within the depths sampled anywhere in the batch.
     """
     weights = march_weights(density, depths)
+    rendered = _composite(features, _shares(weights), depths, weights, white_back)
+    return _hold_depth(rendered, depths.min(), depths.max())
+
+
+def _shares(weights: Tensor) -> Tensor:
+    """Return what each of n samples weighs, (B, M, n, 1): half of the intervals on either side."""
+    return (functional.pad(weights, (0, 0, 0, 1)) + functional.pad(weights, (0, 0, 1, 0))) / 2.0
+
+
+def _composite(
+    features: Tensor, shares: Tensor, depths: Tensor, weights: Tensor, white_back: bool
+) -> RenderedRays:
+    """Sum features by their shares, in any order, and depths by the weights of the intervals."""
     total = weights.sum(dim=2)
-    composite = (weights * (features[:, :, 1:] + features[:, :, :-1]) / 2.0).sum(dim=2)
+    composite = (shares.transpose(2, 3) @ features)[:, :, 0]
     depth = (weights * (depths[:, :, 1:] + depths[:, :, :-1]) / 2.0).sum(dim=2) / total
-    depth = depth.nan_to_num(float("inf")).clamp(depths.min(), depths.max())
     if white_back:
         composite = composite + 1.0 - total
     return RenderedRays(composite * 2.0 - 1.0, depth, total)
+
+
+def _hold_depth(rendered: RenderedRays, least: Tensor, greatest: Tensor) -> RenderedRays:
+    """Hold the depths within two others; rays that hit nothing get the greatest."""
+    depth = rendered.depth.nan_to_num(float("inf")).clamp(least, greatest)
+    return RenderedRays(rendered.features, depth, rendered.weight)
 
 
 def render_rays(
@@ -171,8 +189,12 @@ def render_rays(
     directions: Tensor,
     settings: RenderSettings,
     draws: Draws | None = None,
+    rays_at_a_time: int | None = None,
 ) -> RenderedRays:
-    """Render rays (B, M, 3) through a field, coarse samples and importance samples together."""
+    """Render rays (B, M, 3) through a field, coarse samples and importance samples together.
+
+    With `rays_at_a_time` the same picture takes less memory.
+    """
     if settings.ray_start is None or settings.ray_end is None:
         near, far = box_intersection(origins, directions, settings.box_size)
     else:
@@ -180,18 +202,54 @@ def render_rays(
         far = torch.full_like(near, settings.ray_end)
     if draws is None:
         draws = Draws.random(origins, settings)
-    depths = stratified_depths(near, far, draws.jitter)
+    batch, count, _ = origins.shape
+    importance = draws.importance.reshape(batch, count, -1)
+    size = count if rays_at_a_time is None else rays_at_a_time
+    pieces, least, greatest = [], [], []
+    for start in range(0, count, size):
+        part = slice(start, start + size)
+        own = Draws(draws.jitter[:, part], importance[:, part].flatten(0, 1))
+        ends = near[:, part], far[:, part]
+        rendered, depths = _render(
+            field, origins[:, part], directions[:, part], ends, settings, own
+        )
+        pieces.append(rendered)
+        least.append(depths.min())
+        greatest.append(depths.max())
+    together = RenderedRays(
+        torch.cat([piece.features for piece in pieces], dim=1),
+        torch.cat([piece.depth for piece in pieces], dim=1),
+        torch.cat([piece.weight for piece in pieces], dim=1),
+    )
+    return _hold_depth(together, torch.stack(least).min(), torch.stack(greatest).max())
+
+
+def _render(
+    field: FieldFunction,
+    origins: Tensor,
+    directions: Tensor,
+    ends: tuple[Tensor, Tensor],
+    settings: RenderSettings,
+    draws: Draws,
+) -> tuple[RenderedRays, Tensor]:
+    """Render rays between their ends; depths of the result are not held yet. And all depths."""
+    depths = stratified_depths(*ends, draws.jitter)
     features, density = _sample(field, origins, directions, depths)
-    if settings.depth_resolution_importance:
-        with torch.no_grad():
-            weights = march_weights(density, depths)
-            fine_depths = importance_depths(depths, weights, draws.importance)
-        fine_features, fine_density = _sample(field, origins, directions, fine_depths)
-        depths, order = torch.cat([depths, fine_depths], dim=2).sort(dim=2)
-        density = torch.cat([density, fine_density], dim=2).gather(2, order)
-        features = torch.cat([features, fine_features], dim=2)
-        features = features.gather(2, order.expand(-1, -1, -1, features.shape[-1]))
-    return march(features, density, depths, settings.white_back)
+    weights = march_weights(density, depths)
+    if not settings.depth_resolution_importance:
+        shares = _shares(weights)
+        return _composite(features, shares, depths, weights, settings.white_back), depths
+    with torch.no_grad():
+        fine_depths = importance_depths(depths, weights, draws.importance)
+    fine_features, fine_density = _sample(field, origins, directions, fine_depths)
+    depths, order = torch.cat([depths, fine_depths], dim=2).sort(dim=2)
+    density = torch.cat([density, fine_density], dim=2).gather(2, order)
+    weights = march_weights(density, depths)
+    # shares go back to the samples' own order: one number each instead of all features
+    shares = _shares(weights)
+    shares = torch.zeros_like(shares).scatter(2, order, shares)
+    features = torch.cat([features, fine_features], dim=2)
+    return _composite(features, shares, depths, weights, settings.white_back), depths
 
 
 def _sample(

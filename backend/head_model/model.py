@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .arkit import EXPRESSIONS
+from .skinning import combine, pose_offsets, rotation_matrices, skin
 
 JOINT_NAMES = ("root", "neck", "jaw", "left_eye", "right_eye")
 PART_SKIN, PART_TONGUE, PART_LEFT_EYE, PART_RIGHT_EYE, PART_UPPER_TEETH, PART_LOWER_TEETH = range(6)
@@ -80,7 +81,7 @@ class HeadModel:
     def shaped(self, betas: Tensor) -> Tensor:
         """Return vertices (B,V,3) of identities (B,64) at rest."""
         _expect(betas, "betas", self.shapedirs.shape[2])
-        return self.v_template + _combine(self.shapedirs, betas)
+        return self.v_template + combine(self.shapedirs, betas)
 
     def expressed(self, betas: Tensor, expression: Tensor) -> Tensor:
         """Return vertices (B,V,3) of identities (B,64) with ARKit amounts (B,52), bones at rest.
@@ -89,16 +90,16 @@ class HeadModel:
         that lids close whatever the height of the opening.
         """
         _expect(expression, "expression", self.exprdirs.shape[2])
-        vertices = self.shaped(betas) + _combine(self.exprdirs, expression)
+        vertices = self.shaped(betas) + combine(self.exprdirs, expression)
         amount = expression[:, self.lid_expression]
-        correction = _combine(self.lid_correctives, betas) * amount[..., None]
+        correction = combine(self.lid_correctives, betas) * amount[..., None]
         return vertices.index_add(1, self.lid_vertices, correction)
 
     def expression_offsets(self, betas: Tensor) -> Tensor:
         """Return the offsets (B,52,V,3) of every ARKit shape at amount 1 on identities (B,64)."""
         _expect(betas, "betas", self.shapedirs.shape[2])
         offsets = self.exprdirs.permute(2, 0, 1).repeat(len(betas), 1, 1, 1)
-        correction = _combine(self.lid_correctives, betas)
+        correction = combine(self.lid_correctives, betas)
         for index in self.lid_expression.unique().tolist():
             chosen = self.lid_expression == index
             offsets[:, index, self.lid_vertices[chosen]] += correction[:, chosen]
@@ -126,10 +127,8 @@ class HeadModel:
                 f"pose: expected shape {tuple(joints.shape)}, given {tuple(pose.shape)}"
             )
         rotations = rotation_matrices(pose)
-        identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-        features = (rotations[:, 1:] - identity).flatten(1)
-        vertices = vertices + (features @ self.posedirs).view_as(vertices)
-        return self._skin(vertices, joints, rotations)
+        vertices = vertices + pose_offsets(self.posedirs, rotations)
+        return skin(vertices, joints, rotations, self.parents, self.lbs_weights)
 
     def subdivide(self, vertices: Tensor) -> Tensor:
         """Return guide surface points (B,W,3) of model vertices (B,V,3)."""
@@ -157,42 +156,6 @@ class HeadModel:
             radii.append((ball - centre[:, None]).norm(dim=-1).mean(1))
             gazes.append(torch.nn.functional.normalize(pupil - centre, dim=-1))
         return torch.stack(centres, 1), torch.stack(radii, 1), torch.stack(gazes, 1)
-
-    def _skin(
-        self, vertices: Tensor, joints: Tensor, rotations: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Skin (B,V,3) by joint rotations (B,5,3,3); also return posed joints."""
-        world_rotations, world_joints = [], []
-        for joint, parent in enumerate(self.parents):
-            if parent < 0:
-                world_rotations.append(rotations[:, joint])
-                world_joints.append(joints[:, joint])
-                continue
-            offset = joints[:, joint] - joints[:, parent]
-            turned = torch.einsum("bij,bj->bi", world_rotations[parent], offset)
-            world_rotations.append(world_rotations[parent] @ rotations[:, joint])
-            world_joints.append(world_joints[parent] + turned)
-        turn = torch.stack(world_rotations, 1)
-        posed_joints = torch.stack(world_joints, 1)
-        shift = posed_joints - torch.einsum("bjik,bjk->bji", turn, joints)
-        blended_turn = torch.einsum("vj,bjik->bvik", self.lbs_weights, turn)
-        blended_shift = torch.einsum("vj,bji->bvi", self.lbs_weights, shift)
-        posed = torch.einsum("bvik,bvk->bvi", blended_turn, vertices) + blended_shift
-        return posed, posed_joints
-
-
-def rotation_matrices(axis_angle: Tensor) -> Tensor:
-    """Return rotations (...,3,3) of axis-angle vectors (...,3), radians (Rodrigues' formula)."""
-    angle = axis_angle.norm(dim=-1, keepdim=True)
-    axis = axis_angle / angle.clamp_min(1e-12)
-    x, y, z = axis.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1)
-    cross = cross.view(*axis.shape[:-1], 3, 3)
-    sine = angle.sin()[..., None]
-    versine = 1 - angle.cos()[..., None]
-    identity = torch.eye(3, dtype=axis.dtype, device=axis.device)
-    return identity + sine * cross + versine * (cross @ cross)
 
 
 def load_bundled(path: Path | str = BUNDLED_PATH) -> HeadModel:
@@ -227,12 +190,6 @@ def _tensor(array: np.ndarray) -> Tensor:
     if np.issubdtype(array.dtype, np.integer):
         return torch.from_numpy(array.astype(np.int64))
     return torch.from_numpy(array.astype(np.float32))
-
-
-def _combine(basis: Tensor, coefficients: Tensor) -> Tensor:
-    """Return sum over k of basis (V,3,K) times coefficients (B,K) as (B,V,3)."""
-    count, _, size = basis.shape
-    return (coefficients @ basis.reshape(count * 3, size).T).view(-1, count, 3)
 
 
 def _expect(value: Tensor, name: str, size: int) -> None:

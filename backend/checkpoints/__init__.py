@@ -1,0 +1,1 @@
+"""Official checkpoints and FLAME files: read without running them, checked, stored."""

@@ -1,0 +1,106 @@
+"""Whether tensors are those of the generator that the configuration describes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import CheckpointError, shown
+from .expected_shapes import FLAME_VERTICES, OPTIONAL, Shape, expected_shapes
+
+NAMED = 3
+INDEX_TENSORS = ("faces", "uvfaces", "dense_faces")
+MAX_INDICES = 1 << 22
+
+# Tensors that releases keep outside the state dict.
+EXTRA_SHAPES: dict[str, dict[str, Shape]] = {
+    "eg3d": {"plane_axes": (3, 3, 3)},
+    "next3d": {
+        "plane_axes": (3, 3, 3),
+        "uv_face_mask": (1, 1, 256, 256),
+        "orth_scale": (1, 1),
+        "orth_shift": (1, 3),
+    },
+}
+
+
+def validate_shapes(family: str, config: dict[str, Any], found: dict[str, tuple[int, ...]]) -> None:
+    """Raise CheckpointError that names the first few tensors that are missing, odd or strange."""
+    expected = expected_shapes(family, config, found)
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise CheckpointError(f"lacks {_first_few(missing)}")
+    allowed = expected | OPTIONAL if family == "next3d" else expected | _optional_eg3d()
+    strange = [name for name in found if name not in allowed]
+    if strange:
+        raise CheckpointError(f"has {_first_few(strange)}, which {family} does not have")
+    wrong = [
+        f"{name} of shape {found[name]} for {_text(allowed[name])}"
+        for name in found
+        if not _fits(found[name], allowed[name])
+    ]
+    if wrong:
+        raise CheckpointError(f"has {_first_few(wrong)}")
+
+
+def validate_extra_shapes(family: str, found: dict[str, tuple[int, ...]]) -> None:
+    """Raise CheckpointError unless the tensors outside the state dict are there and fit."""
+    for name, shape in EXTRA_SHAPES[family].items():
+        if name not in found:
+            raise CheckpointError(f"lacks {name}, which releases keep beside their weights")
+        if not _fits(found[name], shape):
+            raise CheckpointError(f"has {name} of shape {found[name]} for {_text(shape)}")
+
+
+def validate_types(dtypes: dict[str, torch.dtype], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise CheckpointError for integer weights, or topology that is no integers."""
+    for name, dtype in dtypes.items():
+        index = name in INDEX_TENSORS
+        if dtype.is_floating_point == index or dtype is torch.bool:
+            raise CheckpointError(f"has {name} of type {dtype}")
+        if index and torch.Size(shapes[name]).numel() > MAX_INDICES:
+            raise CheckpointError(f"has {name} of shape {shapes[name]}, too large for a head")
+
+
+def validate_values(state: dict[str, Tensor]) -> None:
+    """Raise CheckpointError for values that are not finite and indices that point nowhere."""
+    bad = [
+        name
+        for name, value in state.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
+    ]
+    if bad:
+        raise CheckpointError(f"has values that are not finite in {_first_few(bad)}")
+    if "faces" in state:
+        _check_indices("faces", state["faces"], FLAME_VERTICES)
+        _check_indices("uvfaces", state["uvfaces"], state["raw_uvcoords"].shape[1])
+    axes = state.get("plane_axes")
+    if axes is not None and (torch.linalg.det(axes.double()).abs() < 1e-6).any():
+        raise CheckpointError("has plane_axes that span no space")
+
+
+def _check_indices(name: str, indices: Tensor, count: int) -> None:
+    if indices.numel() == 0 or indices.min() < 0 or indices.max() >= count:
+        raise CheckpointError(f"has {name} that point outside their {count} vertices")
+
+
+def _optional_eg3d() -> dict[str, Shape]:
+    return {"dataset_label_std": OPTIONAL["dataset_label_std"]}
+
+
+def _fits(found: tuple[int, ...], expected: Shape) -> bool:
+    return len(found) == len(expected) and all(
+        want is None or have == want for have, want in zip(found, expected, strict=True)
+    )
+
+
+def _text(shape: Shape) -> str:
+    return "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
+
+
+def _first_few(names: list[str]) -> str:
+    text = ", ".join(shown(name) for name in names[:NAMED])
+    more = len(names) - NAMED
+    return f"{text} and {more} more" if more > 0 else text
