@@ -14,7 +14,7 @@ from avatarmmc_blender.backend.perception.face import detect, find_face
 from avatarmmc_blender.backend.perception.framing import Frame, cut, frame_around
 from avatarmmc_blender.backend.perception.landmarks import angles, landmark_loss, rotation_of
 from avatarmmc_blender.backend.perception.network import FaceNetwork
-from avatarmmc_blender.backend.perception.parser import overlaps, parser_loss
+from avatarmmc_blender.backend.perception.parser import overlaps, parser_loss, shows_face
 from avatarmmc_blender.backend.perception.photo import Photo, PhotoError
 from avatarmmc_blender.backend.perception.reading import read_face
 from avatarmmc_blender.backend.perception.verification import identity_loss, similarity
@@ -207,6 +207,16 @@ def test_a_face_is_found_and_a_wall_has_none():
     wall = Photo(torch.full((3, 200, 200), 0.5), torch.ones(1, 200, 200))
     with pytest.raises(PhotoError, match="no face was found"):
         find_face(wall, FaceNetwork().eval())
+
+
+def test_labels_tell_a_face_from_none():
+    labels = torch.zeros(SIZE, SIZE, dtype=torch.int64)
+    assert not shows_face(labels)
+    labels[30:90, 30:90] = 1
+    assert not shows_face(labels)
+    for index, label in enumerate((2, 4, 5, 12)):
+        labels[40 + 5 * index, 60:64] = label
+    assert shows_face(labels)
 
 
 def test_the_users_crop_is_kept():

@@ -1,9 +1,9 @@
 """W of the bundled generator as 16 rows of 16, whitened, each row about one part of a head.
 
 Whitening alone would leave the order of the 256 numbers to chance.  Any rotation of a whitened
-vector is as white, so it is turned until each row holds what the read-out reads one part of a head
-from: four rows of face shape, skin, eyes, hair...  A 1D U-Net then has neighbours to look at, and
-an edit can keep rows.  The rest of W, which no value depends on, fills the rows up.
+vector is as white, so it is turned until each row holds the derived values of one part of a head:
+four rows of face shape, skin, eyes, hair...  A 1D U-Net then has neighbours to look at, and an edit
+can keep rows.  The rest of W, which no value depends on linearly, fills the rows up.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NUM_ROWS = len(ROW_NAMES)
 # Directions of less than this share of the largest variance are scaled as if they had it: they
 # hardly change a head, and full whitening would spend the denoiser on them.
 _FLOOR = 1e-3
-_RANK_TOLERANCE = 0.03
+_RANK_TOLERANCE = 0.1
 
 
 class WSpace(nn.Module):
@@ -106,14 +106,24 @@ def _turn_to_parts(white: Tensor, betas: Tensor, values: Tensor) -> Tensor:
 
 
 def _directions(white: Tensor, targets: Tensor, taken: Tensor) -> Tensor:
-    """Orthonormal directions (k, 256), apart from those taken, that targets (N, t) vary along."""
+    """Orthonormal directions (k, 256), apart from those taken: one for each column of targets
+    (N, t) in their order (Gram-Schmidt), but for columns that follow from earlier ones.
+
+    So a number of a latent is a derived value less what earlier ones say about it, whichever
+    weights the generator has: a denoiser nearly survives new ones.
+    """
     targets = targets - targets.mean(0)
-    targets = targets / targets.std(0).clamp_min(1e-3)
     # columns of `white` are uncorrelated: least squares needs no inverse
     slopes = (white.T @ targets / white.square().sum(0)[:, None]).T
-    slopes = slopes - slopes @ taken.T @ taken
-    _, strength, directions = torch.linalg.svd(slopes, full_matrices=False)
-    return directions[strength > _RANK_TOLERANCE * strength[0]]
+    found = list(taken)
+    for slope in slopes:
+        length = slope.norm()
+        for _ in range(2):  # twice: rounding
+            for direction in found:
+                slope = slope - (slope @ direction) * direction
+        if slope.norm() > _RANK_TOLERANCE * length:
+            found.append(slope / slope.norm())
+    return torch.stack(found[len(taken) :])
 
 
 def _complement(white: Tensor, taken: Tensor) -> Tensor:

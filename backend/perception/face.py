@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .framing import Frame, cut, frame_around
 from .network import FaceNetwork
+from .parser import shows_face
 from .photo import Photo, PhotoError
 
 _SEARCH_SIZE = 480  # pixels of the longer side in which faces are looked for
@@ -39,19 +40,38 @@ def find_face(photo: Photo, network: FaceNetwork, frame: Frame | None = None) ->
     if frame is not None:
         _check_frame(frame, photo)
         return FoundFace(frame, _landmarks(photo, network, frame))
-    boxes = detect(photo.image)
-    if not boxes:
+    boxes = sorted(detect(photo.image), key=lambda box: -box.side)
+    faces = [face for face in (_settle(photo, network, box) for box in boxes) if face]
+    if not faces:
         raise PhotoError(
             "no face was found in the photo: use one that shows a face from the front, "
             "or say where it is with a crop"
         )
-    notes = ()
-    if len(boxes) > 1:
-        notes = (f"the photo shows {len(boxes)} faces; the largest is used",)
-    frame = max(boxes, key=lambda box: box.side)
+    largest = max(faces, key=lambda face: face.frame.side)
+    count = len(_distinct([face.frame for face in faces]))
+    if count == 1:
+        return largest
+    return replace(largest, notes=(f"the photo shows {count} faces; the largest is used",))
+
+
+def _distinct(frames: list[Frame]) -> list[Frame]:
+    """Squares without those that lie on an earlier one."""
+    kept: list[Frame] = []
+    for frame in frames:
+        if all(abs(frame.x - k.x) + abs(frame.y - k.y) > 0.4 * k.side for k in kept):
+            kept.append(frame)
+    return kept
+
+
+@torch.no_grad()
+def _settle(photo: Photo, network: FaceNetwork, frame: Frame) -> FoundFace | None:
+    """The face near a rough square, its own square found by its landmarks; None for no face."""
     for _ in range(_ROUNDS):
         frame = frame_around(_landmarks(photo, network, frame))
-    return FoundFace(frame, _landmarks(photo, network, frame), notes)
+    read = network(cut(photo.image, frame)[0][None])
+    if not shows_face(read.logits[0].argmax(0)):
+        return None
+    return FoundFace(frame, frame.to_image(read.landmarks[0]))
 
 
 def detect(image: Tensor) -> list[Frame]:

@@ -11,6 +11,8 @@ from ..encoders.backbone import DECODER_WIDTH, WIDTHS, Features, convolve, enlar
 NUM_LABELS = 19
 _WIDTH = 32
 _LOW_WIDTH = 16
+_FEATURES = (2, 4, 5, 6, 7, 11, 12)  # nose, eyes, brows, lips
+_LEAST_SKIN, _LEAST_FEATURES = 0.03, 4
 _FINE = (3, 4, 5, 6, 7, 10, 11, 12, 15)  # glasses, eyes, brows, mouth, lips, earrings
 
 
@@ -28,6 +30,14 @@ class ParserHead(nn.Module):
         """decoded (B, C, S / 4, S / 4) -> logits (B, 19, S, S)."""
         x = torch.cat([enlarge(self.narrow(decoded)), self.low(features.half)], 1)
         return enlarge(self.out(self.join(x)).float())
+
+
+def shows_face(labels: Tensor) -> bool:
+    """Whether labels (S, S) of a framed picture are those of a face: skin, and features in it."""
+    share = torch.bincount(labels.flatten(), minlength=NUM_LABELS) / labels.numel()
+    skin = share[1] + share[2]
+    features = int((share[list(_FEATURES)] > 0).sum())
+    return bool(skin > _LEAST_SKIN) and features >= _LEAST_FEATURES
 
 
 def parser_loss(logits: Tensor, labels: Tensor) -> Tensor:
