@@ -276,17 +276,18 @@ def main() -> None:
     for name, value in asdict(defaults).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--pool", type=Path, default=Path("runs/pairs"))
+    parser.add_argument("--check-every", type=int, default=500, help="steps")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     parser.add_argument("--output", type=Path, default=Path("runs/perception"))
     args = vars(parser.parse_args())
     pool, minutes, threads = args.pop("pool"), args.pop("minutes"), args.pop("threads")
-    device, output = args.pop("device"), args.pop("output")
+    device, output, every = args.pop("device"), args.pop("output"), args.pop("check_every")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if threads:
         torch.set_num_threads(threads)
-    train(PerceptionSettings(**args), read_pool(pool), device, output, minutes)
+    train(PerceptionSettings(**args), read_pool(pool), device, output, minutes, every)
 
 
 if __name__ == "__main__":
