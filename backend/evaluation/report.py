@@ -1,0 +1,96 @@
+"""The section of docs/results.md that the evaluation writes, and nothing else of that page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .curves import Curve
+from .table import Figures, Row
+
+BEGIN = "<!-- written by python -m backend.evaluation; not edited by hand -->"
+END = "<!-- end of what python -m backend.evaluation writes -->"
+_WORDS = {True: "yes", False: "**no**", None: ""}
+
+_NOTES = """\
+Heads have seeds that no training drew, cameras and lights of their own and a neutral face. The
+photo has drawn surroundings, clothes, things before the face, lens, noise and compression; the map
+is that of the plain render. mIoU: labels of the result, seen by the condition's camera, against
+the map, mean over the classes that either shows, then over heads. Agreement: correlation over
+heads of what was asked and what is measured on the result, for choices the share that match; mean
+over attributes. Surface error: median distance of the true face's points from the result's surface
+after the best similarity, at a head of 230 mm, mean over heads. Colour error: of the face's colours
+without light. Identity: cosine of the face network's embeddings, mean of three views. Editing: one
+edit a head, by attributes; change of the head's pixels without light, the median over edits of that
+outside the region over that inside. The baseline searches the same latent by the gradient of
+masked L1, face-network features (if weights are given), label cross-entropy, attributes, landmarks
+and prior, and is told the camera, which the diffusion is not."""
+
+
+def section(
+    rows: Sequence[Row],
+    figures: tuple[Figures | None, Figures | None],
+    curves: Sequence[Curve],
+    circumstances: Sequence[str],
+    page: Path,
+) -> str:
+    """The whole section; pictures are linked relative to `page`."""
+    lines = [BEGIN, "## Latent diffusion against optimisation", ""]
+    lines += [f"- {line}" for line in circumstances]
+    lines += ["", "| figure | aim | diffusion | optimisation | held? |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {r.figure} | {r.aim} | {r.diffusion} | {r.baseline} | {_WORDS[r.held]} |" for r in rows
+    ]
+    missed = [row.figure for row in rows if row.held is False]
+    lines += ["", f"Not held: {'; '.join(missed)}." if missed else "", *_NOTES.splitlines(), ""]
+    for curve in curves:
+        lines += _curve(curve, page)
+    lines += _attributes(figures)
+    text = "\n".join([*lines, END])
+    while "\n\n\n" in text:
+        text = text.replace("\n\n\n", "\n\n")
+    return text
+
+
+def _curve(curve: Curve, page: Path) -> list[str]:
+    lines = [f"### {curve.title}", "", f"| {' | '.join(curve.columns)} |"]
+    lines.append("|" + "---|" * len(curve.columns))
+    lines += [f"| {' | '.join(line)} |" for line in curve.lines]
+    if curve.picture is not None:
+        link = os.path.relpath(curve.picture, page.parent).replace(os.sep, "/")
+        lines += ["", f"![{curve.title}]({link})"]
+    return [*lines, ""]
+
+
+def _attributes(figures: tuple[Figures | None, Figures | None]) -> list[str]:
+    """Agreement of every attribute with attributes only."""
+    found = [f.attributes.attributes if f and f.attributes else {} for f in figures]
+    names = list(dict.fromkeys(name for own in found for name in own))
+    if not names:
+        return []
+    lines = ["### Attributes only, one by one", "", "| attribute | diffusion | optimisation |"]
+    lines.append("|---|---|---|")
+    for name in names:
+        values = [f"{own[name]:.2f}" if name in own else "" for own in found]
+        lines.append(f"| {name} | {values[0]} | {values[1]} |")
+    return [*lines, ""]
+
+
+def kept_section(page: Path) -> str:
+    """The section that a page has now, empty if none."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    if BEGIN not in text or END not in text:
+        return ""
+    return text[text.index(BEGIN) : text.index(END) + len(END)]
+
+
+def write_section(page: Path, text: str) -> None:
+    """Put the section into a page, in place of the one it has, else at its end."""
+    old = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
+    kept = kept_section(page)
+    new = old.replace(kept, text) if kept else f"{old.rstrip()}\n\n{text}\n"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    aside = page.with_name(f".{page.name}.{os.getpid()}")
+    aside.write_text(new, encoding="utf-8")
+    os.replace(aside, page)
