@@ -138,7 +138,7 @@ class StyleCandidate:
     def head(self, x: Tensor) -> dict[str, Tensor]:
         *styles, row = self.space.decode(x)
         ws = row[:, None].expand(-1, self.generator.num_ws, -1)
-        return self.layers.call(self.outputs, styles, ws)
+        return self.layers.call(self.outputs, "forward", styles, ws)
 
 
 def draw(candidate, count: int, rng: torch.Generator) -> tuple[Tensor, Conditions]:
