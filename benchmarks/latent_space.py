@@ -31,7 +31,7 @@ from avatarmmc_blender.backend.head_model.arkit import EXPRESSIONS
 from avatarmmc_blender.backend.latent.style_space import StyleLayer, StyleSpace, style_layers
 from avatarmmc_blender.backend.latent.w_space import WSpace
 from avatarmmc_blender.backend.synthetic.face import ExpressionState
-from avatarmmc_blender.backend.training.dropout import drop_conditions
+from avatarmmc_blender.backend.training.dropout import Dropout
 from avatarmmc_blender.backend.training.latent_pairs import fit_space
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 from avatarmmc_blender.backend.training.surface_atlas import build_atlas
@@ -138,7 +138,7 @@ class StyleCandidate:
     def head(self, x: Tensor) -> dict[str, Tensor]:
         *styles, row = self.space.decode(x)
         ws = row[:, None].expand(-1, self.generator.num_ws, -1)
-        return self.layers.call(self.outputs, styles, ws)
+        return self.layers.call(self.outputs, "forward", styles, ws)
 
 
 def draw(candidate, count: int, rng: torch.Generator) -> tuple[Tensor, Conditions]:
@@ -161,7 +161,7 @@ def train(candidate, steps: int, batch: int, width: int) -> LatentDiffusion:
         rng = torch.Generator().manual_seed(step)
         with torch.no_grad():
             clean, conditions = draw(candidate, batch, rng)
-        conditions = drop_conditions(conditions, rng)
+        conditions = Dropout.draw(batch, rng).apply(conditions)
         t = (torch.randperm(batch, generator=rng) + torch.rand(batch, generator=rng)) / batch
         noise = torch.randn(clean.shape, generator=rng)
         loss = model.loss(clean, noise, t, conditions).mean()

@@ -28,6 +28,7 @@ from avatarmmc_blender.backend.encoders.attributes import AttributeEncoder
 from avatarmmc_blender.backend.generator.generator import Generator
 from avatarmmc_blender.backend.generator.weights import save_generator, weights_hash
 from avatarmmc_blender.backend.head_model import load_bundled
+from avatarmmc_blender.backend.perception.framing import SIZE
 from avatarmmc_blender.backend.training.diffusion import (
     DiffusionSettings,
     Trainer,
@@ -35,7 +36,10 @@ from avatarmmc_blender.backend.training.diffusion import (
     learning_rate,
     train,
 )
-from avatarmmc_blender.backend.training.dropout import drop_conditions
+from avatarmmc_blender.backend.training.dropout import Dropout
+from avatarmmc_blender.backend.training.latents import sample_training_latents
+from avatarmmc_blender.backend.training.masks import random_masks
+from avatarmmc_blender.backend.training.pairs import Views
 from avatarmmc_blender.backend.training.readout import solve_readout
 from tests.tiny_diffusion import some_conditions, tiny_model
 
@@ -120,7 +124,7 @@ def test_dropout_leaves_every_kind_of_subset():
     conditions = some_conditions(3000)
     given = torch.ones_like(conditions.attributes_given)
     conditions = dataclasses.replace(conditions, attributes_given=given)
-    kept = drop_conditions(conditions, torch.Generator().manual_seed(0))
+    kept = Dropout.draw(3000, torch.Generator().manual_seed(0)).apply(conditions)
     image, labels = kept.given("image"), kept.given("labels")
     count = kept.attributes_given.sum(1)
     nothing = ~image & ~labels & (count == 0)
@@ -231,3 +235,58 @@ def test_a_run_leaves_weights_a_checkpoint_and_a_log(generator, tmp_path):
     assert load_diffusion(tmp_path / "diffusion.safetensors", "abc").config.width == 32
     assert (tmp_path / "checkpoint.pt").exists()
     assert "held_out" in (tmp_path / "log.jsonl").read_text()
+
+
+def some_views(count=6):
+    """Views of random pictures: what is in them does not matter here."""
+    rng = torch.Generator().manual_seed(4)
+    z = sample_training_latents(count, rng)
+    label = torch.randint(0, 19, (count, 16, 16), generator=rng).repeat_interleave(8, 1)
+    return Views(
+        head=torch.arange(count),
+        z=z,
+        expression=torch.zeros(count, 52),
+        camera=torch.zeros(count, 25),
+        color=torch.randint(0, 255, (count, 3, SIZE, SIZE), generator=rng, dtype=torch.uint8),
+        coverage=torch.full((count, SIZE, SIZE), 255, dtype=torch.uint8),
+        label=label.repeat_interleave(8, 2).byte(),
+        normal=torch.full((count, 3, SIZE, SIZE), -70, dtype=torch.int8),
+        landmarks=torch.rand(count, 68, 2, generator=rng),
+        seen=torch.ones(count, 68, dtype=torch.bool),
+        rotation=torch.eye(3).expand(count, 3, 3),
+    )
+
+
+def test_photos_train_too_and_start_from_attributes_alone(generator, tmp_path):
+    settings = dataclasses.replace(TINY, batch=4, photo_batch=6, steps=2)
+    first = make_trainer(generator, settings)
+    first.run_step()
+    save_diffusion(first.averaged(), tmp_path / "attributes.safetensors", "abc", 1)
+    trainer = Trainer(settings, generator, Accelerator(cpu=True), some_views())
+    trainer.start_from(tmp_path / "attributes.safetensors")
+    before = trainer.model.visual.backbone.state_dict()
+    before = {name: value.clone() for name, value in before.items()}
+    assert torch.allclose(
+        trainer.model.denoiser.stem.weight, first.averaged().denoiser.stem.weight, atol=1e-3
+    )
+    trainer.run_step()
+    after = trainer.run_step()
+    assert after["loss"] > 0
+    changed = [
+        not torch.equal(before[n], v) for n, v in trainer.model.visual.backbone.state_dict().items()
+    ]
+    assert any(changed)
+    save_diffusion(trainer.averaged(), tmp_path / "photos.safetensors", "abc", 2)
+    assert load_diffusion(tmp_path / "photos.safetensors").visual is not None
+
+
+def test_masks_hide_whole_classes_and_strokes():
+    labels = some_views().label.long()
+    masks = random_masks(labels.repeat(8, 1, 1), torch.Generator().manual_seed(0))
+    assert masks.shape == (48, 1, SIZE, SIZE) and set(masks.unique().tolist()) == {0.0, 1.0}
+    given = masks.mean((1, 2, 3))
+    assert 0.15 < (given == 1).float().mean() < 0.6
+    assert given.mean() > 0.4
+    assert torch.equal(
+        masks, random_masks(labels.repeat(8, 1, 1), torch.Generator().manual_seed(0))
+    )

@@ -15,6 +15,7 @@ from avatarmmc_blender.backend.conditions.conditions import (
 )
 from avatarmmc_blender.backend.conditions.contradictions import settle
 from avatarmmc_blender.backend.diffusion.guidance import PLAIN, Guidance, branches, guided
+from avatarmmc_blender.backend.diffusion.sample import SampleSettings, sample
 from tests.tiny_diffusion import some_conditions, tiny_model
 
 
@@ -116,3 +117,19 @@ def test_masked_pixels_contradict_nothing():
 def test_attributes_that_exclude_each_other_are_named():
     _, notes = settle(with_attributes(beard="full", masculinity=-1.0), 1.0, 1.0)
     assert len(notes) == 1 and "beard" in notes[0]
+
+
+def test_variants_are_sampled_in_one_pass_and_alike_alone(model):
+    settings = SampleSettings(steps=4, seed=5, variants=3)
+    asked = some_conditions(1)
+    three = sample(model, asked, settings)
+    assert three.ws.shape == (3, 19, 256)
+    assert (three.latents[0] - three.latents[1]).abs().mean() > 0.01
+    second = sample(model, asked, SampleSettings(steps=4, seed=6))
+    assert torch.allclose(second.latents[0], three.latents[1], atol=1e-4)
+    again = sample(model, asked, settings)
+    assert torch.equal(again.latents, three.latents)
+    ddim = sample(model, asked, SampleSettings(steps=4, seed=6, sampler="ddim"))
+    assert ddim.latents.shape == second.latents.shape
+    with pytest.raises(ValueError, match="at least 1 variant"):
+        sample(model, asked, SampleSettings(variants=0))

@@ -8,6 +8,7 @@ import torch
 from avatarmmc_blender.backend.generator.mapping import Mapping
 from avatarmmc_blender.backend.generator.stylegan2 import SynthesisNetwork
 from avatarmmc_blender.backend.head_model import load_bundled
+from avatarmmc_blender.backend.latent.next3d import next3d_space
 from avatarmmc_blender.backend.latent.style_space import (
     PADDING,
     StyleLayer,
@@ -15,6 +16,8 @@ from avatarmmc_blender.backend.latent.style_space import (
     style_layers,
 )
 from avatarmmc_blender.backend.latent.w_space import NUM_ROWS, ROW_NAMES, ROW_WIDTH, WSpace
+from avatarmmc_blender.backend.official.config import OfficialConfig
+from avatarmmc_blender.backend.official.next3d import Next3D
 from avatarmmc_blender.backend.synthetic.latent import SHAPE_DIM, derive
 from avatarmmc_blender.backend.synthetic.params import VECTOR_DIM, vector_slice
 from avatarmmc_blender.backend.training.latents import sample_training_latents
@@ -115,8 +118,8 @@ def test_styles_given_as_values_make_the_same_image(network):
     with torch.no_grad():
         expected = network(ws)
         styles = space.styles(network, ws)
-        assert torch.equal(space.call(network, styles, torch.randn_like(ws)), expected)
-        changed = space.call(network, [style + 0.1 for style in styles], ws)
+        assert torch.equal(space.call(network, "forward", styles, torch.randn_like(ws)), expected)
+        changed = space.call(network, "forward", [style + 0.1 for style in styles], ws)
         assert not torch.allclose(changed, expected)
         assert torch.equal(network(ws), expected)
 
@@ -127,7 +130,48 @@ def test_wrong_styles_are_refused(network):
     with pytest.raises(ValueError, match="widths"):
         space.pack(styles[:-1])
     with pytest.raises(ValueError, match="styles of one head"):
-        space.call(network, styles, None)
+        space.call(network, "forward", styles, None)
     with pytest.raises(ValueError, match="expected rows"):
         space.unpack(torch.zeros(2, 3, 4))
     assert StyleLayer("a", 0, 4) == StyleLayer("a", 0, 4)
+
+
+@pytest.fixture(scope="module")
+def next3d():
+    torch.manual_seed(2)
+    config = OfficialConfig(w_dim=16, channel_base=256, channel_max=8)
+    return Next3D(config, num_faces=4, num_uv=4).eval().requires_grad_(False)
+
+
+def test_next3d_has_73_style_rows_in_the_order_of_its_networks(next3d):
+    space = next3d_space(next3d)
+    assert space.shape[0] == 73
+    networks = [layer.name.split(".")[0] for layer in space.layers]
+    counts = {name: networks.count(name) for name in dict.fromkeys(networks)}
+    assert list(counts.items()) == [
+        ("texture_backbone", 20),
+        ("mouth_backbone", 18),
+        ("neural_blending", 9),
+        ("backbone", 20),
+        ("superresolution", 6),
+    ]
+    rows = [layer.row for layer in space.layers]
+    assert rows[:3] == [14, 15, 15] and rows[20:23] == [1, 2, 3] and rows[-6:] == [13] * 6
+
+
+@torch.no_grad()
+def test_next3d_takes_styles_as_values(next3d):
+    ws = torch.randn(1, 28, 16)
+    space = next3d_space(next3d)
+    styles = space.styles(next3d, ws)
+    for a, b in zip(space.unpack(space.pack(styles)), styles, strict=True):
+        assert torch.equal(a, b)
+    expected = next3d.prepare(ws)
+    found = space.call(next3d, "prepare", styles, torch.zeros_like(ws))
+    assert torch.allclose(found.texture, expected.texture, atol=1e-5)
+    assert torch.allclose(found.static_planes, expected.static_planes, atol=1e-5)
+    mouth = next3d.mouth_backbone["synthesis"]
+    own = StyleSpace(style_layers(mouth, "", 0))
+    image, painted = torch.randn(1, 32, 64, 64), own.styles(mouth, ws)
+    answer = own.call(mouth, "forward", painted, image, torch.zeros_like(ws))
+    assert torch.allclose(answer, mouth(image, ws), atol=1e-5)

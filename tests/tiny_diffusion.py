@@ -20,20 +20,20 @@ class TinyVisual(nn.Module):
     def __init__(self):
         super().__init__()
         self.project = nn.Linear(4, CONTEXT_WIDTH)
-        self.null = nn.Parameter(torch.randn(2, CONTEXT_WIDTH))
+        self.null = nn.Parameter(torch.randn(1, 2, CONTEXT_WIDTH))
 
-    def forward(self, conditions: Conditions) -> Tensor:
+    def forward(self, image, image_mask, labels, labels_mask, batch: int | None = None) -> Tensor:
+        if image is None and labels is None:
+            return self.null.expand(batch, -1, -1)
+        labels = None if labels is None else labels[:, None].float().expand(-1, 3, -1, -1) / 19
         tokens = []
-        for i, name in enumerate(("image", "labels")):
-            value, mask = getattr(conditions, name), getattr(conditions, f"{name}_mask")
-            null = self.null[i].expand(len(conditions), -1)
+        for i, (value, mask) in enumerate(((image, image_mask), (labels, labels_mask))):
             if value is None:
-                tokens.append(null)
+                tokens.append(self.null[:, i].expand(len(tokens[0] if tokens else labels), -1))
                 continue
-            value = value if value.ndim == 4 else value[:, None].float().expand(-1, 3, -1, -1)
-            mean = (value * mask).mean((2, 3))
-            token = self.project(torch.cat([mean, mask.mean((2, 3))], 1))
-            tokens.append(torch.where(conditions.given(name)[:, None], token, null))
+            features = torch.cat([(value * mask).mean((2, 3)), mask.mean((2, 3))], 1)
+            given = mask.flatten(1).any(1)[:, None]
+            tokens.append(torch.where(given, self.project(features), self.null[:, i]))
         return torch.stack(tokens, 1)
 
 

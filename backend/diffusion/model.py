@@ -15,8 +15,7 @@ from .schedule import diffuse, velocity
 class LatentDiffusion(nn.Module):
     """Conditions -> tokens, and noisy latents under tokens -> v.
 
-    `visual` turns photo and label map into tokens (B, T, context_width), for heads without either
-    into its null tokens; None for a model of attributes alone.
+    `visual` is a VisualEncoder, or None for a model of attributes alone.
     """
 
     def __init__(self, space: WSpace, config: DenoiserConfig, visual: nn.Module | None = None):
@@ -37,7 +36,7 @@ class LatentDiffusion(nn.Module):
         """
         tokens = self.attributes(conditions.attributes, conditions.attributes_given)
         if self.visual is not None:
-            return torch.cat([self.visual(conditions), tokens], 1)
+            return torch.cat([self._visual_tokens(conditions), tokens], 1)
         for modality in ("image", "labels"):
             if conditions.given(modality).any():
                 raise ValueError(
@@ -45,6 +44,16 @@ class LatentDiffusion(nn.Module):
                     "use weights that were trained with photos"
                 )
         return tokens
+
+    def _visual_tokens(self, conditions: Conditions) -> Tensor:
+        """The encoder sees only heads that have a picture; all others share its null tokens."""
+        shown = conditions.given("image") | conditions.given("labels")
+        tokens = self.visual(None, None, None, None, batch=len(conditions))
+        if not shown.any():
+            return tokens
+        seen = conditions.select(shown)
+        pictures = (seen.image, seen.image_mask, seen.labels, seen.labels_mask)
+        return tokens.index_put((shown.nonzero()[:, 0],), self.visual(*pictures))
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d)."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
 
+from ..encoders.visual import VisualEncoder
 from ..latent.w_space import WSpace
 from .denoiser import DenoiserConfig
 from .model import LatentDiffusion
@@ -23,12 +23,10 @@ class DiffusionWeightsError(ValueError):
     """The weights file is missing, damaged, or belongs to another generator."""
 
 
-def save_diffusion(
-    model: LatentDiffusion, path: Path, generator_hash: str, step: int, visual: dict | None = None
-) -> None:
+def save_diffusion(model: LatentDiffusion, path: Path, generator_hash: str, step: int) -> None:
     """Write a model, aside and then renamed; `generator_hash` names the generator it was made for.
 
-    `visual` are the sizes of its visual encoder, None if it has none.
+    Weights are rounded to half precision, statistics of the latents are not.
     """
     tensors = {}
     for name, value in model.state_dict().items():
@@ -40,7 +38,7 @@ def save_diffusion(
         "num_ws": str(model.space.num_ws),
         "generator": generator_hash,
         "step": str(step),
-        "visual": json.dumps(visual),
+        "visual": json.dumps(model.visual is not None),
     }
     aside = Path(path).with_suffix(".tmp")
     save_file(tensors, aside, metadata=header)
@@ -86,12 +84,5 @@ def _build(header: dict[str, str]) -> LatentDiffusion:
     sizes = json.loads(header["config"])
     config = DenoiserConfig(**{**sizes, "multipliers": tuple(sizes["multipliers"])})
     space = WSpace(int(header["num_ws"]), config.rows * config.row_width)
-    return LatentDiffusion(space, config, _visual_encoder(json.loads(header["visual"]), config))
-
-
-def _visual_encoder(sizes: dict | None, config: DenoiserConfig) -> nn.Module | None:
-    if sizes is None:
-        return None
-    from ..encoders.visual import VisualEncoder
-
-    return VisualEncoder(width=config.context_width, **sizes)
+    visual = VisualEncoder(config.context_width) if json.loads(header["visual"]) else None
+    return LatentDiffusion(space, config, visual)

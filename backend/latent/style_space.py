@@ -76,9 +76,9 @@ class StyleSpace(nn.Module):
         return self
 
     def call(
-        self, generator: nn.Module, styles: Sequence[Tensor], *args: Any, **kwargs: Any
+        self, generator: nn.Module, method: str, styles: Sequence[Tensor], *args, **kwargs
     ) -> Any:
-        """generator(*args, **kwargs) with the layers answering with the styles of one head.
+        """generator.method(*args, **kwargs), its layers answering with the styles of one head.
 
         The ws among the arguments then only say how many rows there are.
         """
@@ -88,14 +88,27 @@ class StyleSpace(nn.Module):
         replaced: dict[str, Tensor] = {}
         for layer, style in zip(self.layers, styles, strict=True):
             module = generator.get_submodule(layer.name)
-            replaced[f"{layer.name}.weight"] = torch.zeros_like(module.weight)
-            replaced[f"{layer.name}.bias"] = style[0] / getattr(module, "bias_gain", 1.0)
-        return functional_call(generator, replaced, args, kwargs)
+            name = f"generator.{layer.name}"
+            replaced[f"{name}.weight"] = torch.zeros_like(module.weight)
+            replaced[f"{name}.bias"] = style[0] / getattr(module, "bias_gain", 1.0)
+        return functional_call(_Method(generator, method), replaced, args, kwargs)
 
     def _check(self, widths: list[int]) -> None:
         expected = [layer.width for layer in self.layers]
         if widths != expected:
             raise ValueError(f"expected styles of widths {expected}, given {widths}")
+
+
+class _Method(nn.Module):
+    """One method of a generator as a module's forward, which functional calls need."""
+
+    def __init__(self, generator: nn.Module, method: str):
+        super().__init__()
+        self.generator, self.method = generator, method
+
+    def forward(self, *args, **kwargs) -> Any:
+        """generator.method(*args, **kwargs)."""
+        return getattr(self.generator, self.method)(*args, **kwargs)
 
 
 def style_layers(network: nn.Module, prefix: str, first_row: int) -> list[StyleLayer]:

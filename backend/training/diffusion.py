@@ -1,7 +1,8 @@
 """Trains the denoiser on heads of the generator: `python -m backend.training.diffusion`.
 
 Every step draws new heads, measures what they are and learns to denoise their latents under a
-random subset of that.  Batches follow from seed and step alone, so an interrupted run goes on
+random subset of that; with `--pool`, a folder made by `python -m backend.training.pairs`, it also
+shows photos and label maps.  Batches follow from seed and step alone, so an interrupted run goes on
 exactly where it was with the same command, and several processes
 (`accelerate launch -m backend.training.diffusion ...`) share the batches that one would see.
 """
@@ -18,16 +19,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor, nn
 
-from ..conditions.conditions import Conditions
 from ..diffusion.denoiser import DenoiserConfig
 from ..diffusion.model import LatentDiffusion
-from ..diffusion.weights import save_diffusion
+from ..diffusion.weights import load_diffusion, save_diffusion
+from ..encoders.visual import VisualEncoder
 from ..generator.generator import Generator
 from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
-from .latent_pairs import Batch, VisualPairs, draw_batch, fit_space
+from .latent_pairs import Batch, draw_batch, fit_space
+from .pairs import Views, read_pool
 
 log = logging.getLogger("avatarmmc.training")
 
@@ -41,6 +43,7 @@ class DiffusionSettings:
 
     steps: int = 100_000
     batch: int = 256
+    photo_batch: int = 64
     learning_rate: float = 4e-4
     warm_up: int = 500
     ema: float = 0.9995
@@ -67,9 +70,10 @@ class TrainingLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, clean: Tensor, noise: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
-        """Squared errors (B,) of one batch."""
-        return self.model.loss(clean, noise, t, conditions)
+    def forward(self, batches: list[Batch]) -> Tensor:
+        """Squared errors (B,) of all heads of some batches."""
+        losses = [self.model.loss(b.clean, b.noise, b.t, b.conditions) for b in batches]
+        return torch.cat(losses)
 
 
 class Trainer:
@@ -80,37 +84,56 @@ class Trainer:
         settings: DiffusionSettings,
         generator: Generator,
         accelerator: Accelerator,
-        visual: nn.Module | None = None,
-        pairs: VisualPairs | None = None,
+        views: Views | None = None,
     ):
-        if settings.batch % accelerator.num_processes:
-            raise ValueError(
-                f"a batch of {settings.batch} cannot be shared by {accelerator.num_processes} "
-                "processes; choose a multiple"
-            )
+        for size in (settings.batch, settings.photo_batch):
+            if size % accelerator.num_processes:
+                raise ValueError(
+                    f"a batch of {size} cannot be shared by {accelerator.num_processes} "
+                    "processes; choose a multiple"
+                )
         torch.manual_seed(settings.seed)
-        self.settings, self.accelerator, self.pairs = settings, accelerator, pairs
+        self.settings, self.accelerator, self.views = settings, accelerator, views
         self.generator = generator.to(accelerator.device)
+        visual = None if views is None else VisualEncoder(settings.context_width)
         self.model = LatentDiffusion(fit_space(self.generator), settings.denoiser(), visual)
         parameters = list(self.model.parameters())
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
         loss = TrainingLoss(self.model)
         self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
-        state = self.model.state_dict()
-        self.average = {name: value.detach().clone() for name, value in state.items()}
+        self._start_average()
         self.step = 0
 
-    def draw(self, step: int) -> Batch:
-        """This process's part of the batch of a step."""
-        s = self.settings
+    def start_from(self, path: Path) -> None:
+        """Take over weights trained before, for another generator or without photos.
+
+        What they have not is left as it is; the statistics of the latents stay this generator's.
+        """
+        state = load_diffusion(path).state_dict()
+        known = {name: value for name, value in state.items() if not name.startswith("space.")}
+        self.model.load_state_dict(known, strict=False)
+        self._start_average()
+
+    def _start_average(self) -> None:
+        state = self.model.state_dict()
+        self.average = {name: value.detach().clone() for name, value in state.items()}
+
+    def draw(self, step: int) -> list[Batch]:
+        """This process's part of the batches of a step."""
+        s, part = self.settings, self.accelerator
+        share = (part.process_index, part.num_processes)
         rng = torch.Generator().manual_seed((s.seed << 40) + step)
-        batch = draw_batch(self.generator, self.model.space, s.batch, rng, self.pairs)
-        return batch.share(self.accelerator.process_index, self.accelerator.num_processes)
+        space = self.model.space
+        batches = [draw_batch(self.generator, space, s.batch, rng, part=share)]
+        if self.views is not None:
+            shown = draw_batch(self.generator, space, s.photo_batch, rng, self.views, share)
+            batches.append(shown)
+        return batches
 
     def run_step(self) -> dict[str, float]:
         """One optimiser step; returns the losses, also by bands of time."""
-        batch = self.draw(self.step)
-        losses = self.loss(batch.clean, batch.noise, batch.t, batch.conditions)
+        batches = self.draw(self.step)
+        losses = self.loss(batches)
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, self.step)
         self.optimizer.zero_grad(set_to_none=True)
@@ -119,7 +142,7 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         self._update_average()
-        return _report(losses.detach(), batch.t)
+        return _report(losses.detach(), torch.cat([batch.t for batch in batches]))
 
     def _update_average(self) -> None:
         beta = min(self.settings.ema, (self.step + 1) / (self.step + 10))
@@ -177,9 +200,8 @@ def _report(losses: Tensor, t: Tensor) -> dict[str, float]:
 @torch.no_grad()
 def held_out_loss(trainer: Trainer, batches: int = 4) -> float:
     """Loss of the averaged weights on heads that no step trains on."""
-    model = trainer.averaged()
-    batch = [trainer.draw(_HELD_OUT + i) for i in range(batches)]
-    losses = [model.loss(b.clean, b.noise, b.t, b.conditions).mean() for b in batch]
+    loss = TrainingLoss(trainer.averaged())
+    losses = [loss(trainer.draw(_HELD_OUT + i)).mean() for i in range(batches)]
     return float(torch.stack(losses).mean())
 
 
@@ -234,18 +256,25 @@ def main() -> None:
     for name, value in asdict(DiffusionSettings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--generator", type=Path, default=BUNDLED_WEIGHTS)
+    parser.add_argument("--pool", type=Path, help="views for photos and label maps")
+    parser.add_argument("--start-from", type=Path, help="weights of a denoiser to begin with")
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     parser.add_argument("--minutes", type=float, default=0, help="stop after, 0 for never")
     parser.add_argument("--output", type=Path, default=Path("runs/diffusion"))
     args = vars(parser.parse_args())
-    own = {name: args.pop(name) for name in ("generator", "cpu", "threads", "minutes", "output")}
+    settings = DiffusionSettings(**{name: args.pop(name) for name in asdict(DiffusionSettings())})
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    if own["threads"]:
-        torch.set_num_threads(own["threads"])
-    generator = load_bundled(path=own["generator"])
-    trainer = Trainer(DiffusionSettings(**args), generator, Accelerator(cpu=own["cpu"]))
-    train(trainer, own["output"], weights_hash(own["generator"]), minutes=own["minutes"])
+    if args["threads"]:
+        torch.set_num_threads(args["threads"])
+    views = None if args["pool"] is None else read_pool(args["pool"])
+    # a batch may by chance show no photo at all
+    unused = DistributedDataParallelKwargs(find_unused_parameters=views is not None)
+    accelerator = Accelerator(cpu=args["cpu"], kwargs_handlers=[unused])
+    trainer = Trainer(settings, load_bundled(path=args["generator"]), accelerator, views)
+    if args["start_from"] is not None:
+        trainer.start_from(args["start_from"])
+    train(trainer, args["output"], weights_hash(args["generator"]), minutes=args["minutes"])
 
 
 if __name__ == "__main__":

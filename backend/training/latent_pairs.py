@@ -1,9 +1,8 @@
-"""Training pairs of the denoiser: a head's latent, and what is measured on that head."""
+"""Training pairs of the denoiser: a head's latent, and what is known of that head."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -12,20 +11,13 @@ from ..conditions.conditions import Conditions
 from ..conditions.measure import measure_attributes
 from ..generator.generator import Generator
 from ..latent.w_space import WSpace
-from .dropout import drop_conditions
+from .dropout import Dropout
 from .latents import sample_training_latents
+from .masks import random_masks
+from .pairs import Views
+from .photo_augment import augment
 
 _STATISTICS_SAMPLES = 10_000
-
-
-class VisualPairs(Protocol):
-    """Renders heads for their photos and label maps."""
-
-    def draw(
-        self, ws: Tensor, z: Tensor, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Image, its mask, labels, their mask (see Conditions) of heads ws (B, R, W), z (B, D)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -37,11 +29,6 @@ class Batch:
     t: Tensor
     conditions: Conditions
 
-    def share(self, rank: int, count: int) -> Batch:
-        """Every `count`-th head from `rank` on: the part of one of several processes."""
-        own = slice(rank, None, count)
-        return Batch(self.clean[own], self.noise[own], self.t[own], self.conditions.select(own))
-
 
 @torch.no_grad()
 def draw_batch(
@@ -49,27 +36,44 @@ def draw_batch(
     space: WSpace,
     count: int,
     rng: torch.Generator,
-    visual: VisualPairs | None = None,
+    views: Views | None = None,
+    part: tuple[int, int] = (0, 1),
 ) -> Batch:
-    """Draw `count` heads with noise, times and conditions; the same `rng` gives the same batch."""
+    """Draw heads with noise, times and conditions; the same `rng` gives the same batch.
+
+    New heads with attributes alone, or, from a pool of `views`, heads with their photos too.
+    part = (i, n) returns only every n-th head from i on, of the batch that one process would see.
+    """
     device = generator.model.device
-    z = sample_training_latents(count, rng).to(device)
-    ws = generator.mapping(z)
-    read = generator.readout(ws)
-    conditions = Conditions(*measure_attributes(read.betas, read.values, generator.model))
-    noise = torch.randn(count, *space.shape, generator=rng).to(device)
+    own = slice(part[0], None, part[1])
+    noise = torch.randn(count, *space.shape, generator=rng)[own]
     # one time in each of `count` equal intervals: less noise in the loss than independent times
     t = (torch.randperm(count, generator=rng) + torch.rand(count, generator=rng)) / count
-    if visual is not None:
-        image, image_mask, labels, labels_mask = visual.draw(ws, z, rng)
-        conditions = replace(
-            conditions,
-            image=image,
-            image_mask=image_mask,
-            labels=labels,
-            labels_mask=labels_mask,
-        )
-    return Batch(space.encode(ws), noise, t.to(device), drop_conditions(conditions, rng))
+    dropout = Dropout.draw(count, rng).select(own)
+    if views is None:
+        z, pictures = sample_training_latents(count, rng)[own], {}
+    else:
+        chosen = torch.randint(len(views), (count,), generator=rng)[own]
+        seed = int(torch.randint(2**40, (), generator=rng)) + part[0]
+        shown = views.select(chosen)
+        z, pictures = shown.z, _pictures(shown, torch.Generator().manual_seed(seed))
+    ws = generator.mapping(z.to(device))
+    read = generator.readout(ws)
+    measured = measure_attributes(read.betas, read.values, generator.model)
+    pictures = {name: value.to(device) for name, value in pictures.items()}
+    conditions = dropout.apply(Conditions(*measured, **pictures))
+    return Batch(space.encode(ws), noise.to(device), t[own].to(device), conditions)
+
+
+def _pictures(views: Views, rng: torch.Generator) -> dict[str, Tensor]:
+    """Photos and label maps of views, with holes, those of photo and map apart."""
+    photos = augment(views, rng)
+    return {
+        "image": photos.image,
+        "image_mask": random_masks(photos.label, rng),
+        "labels": photos.label,
+        "labels_mask": random_masks(photos.label, rng),
+    }
 
 
 @torch.no_grad()
