@@ -28,9 +28,10 @@ from ..training.latent_pairs import fit_space
 from .curves import guidance_curve, steps_curve, switch_curve
 from .held_out import held_out_head
 from .methods import Diffusion, Optimisation
+from .page import write_section
 from .quality import Bench
-from .report import section, write_section
-from .table import Sizes, collect, rows
+from .report import section
+from .table import Sizes, collect, collect_average, rows
 
 log = logging.getLogger("avatarmmc.evaluation")
 
@@ -73,9 +74,10 @@ def main() -> None:
     if sizes.baseline:
         baseline = Optimisation(images, space, network, Search(steps=args.search_steps))
         figures[1] = collect(bench, baseline, sizes, sizes.baseline, visual=True)
+    average = collect_average(bench, sizes.heads)
     minutes = (time.monotonic() - begun) / 60
     text = section(
-        rows(*figures), tuple(figures), curves, _circumstances(args, minutes), args.output
+        rows(*figures, average), figures, curves, _circumstances(args, minutes), args.output
     )
     write_section(args.output, text)
     log.info("written to %s after %.0f minutes", args.output, minutes)

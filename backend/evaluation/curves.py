@@ -49,7 +49,8 @@ def guidance_curve(bench: Bench, method: Diffusion, count: int, folder: Path | N
             line.append(f"{measure(bench, own, ('labels',), count).overlap:.3f}")
             line += [f"{image.surface:.2f}", f"{image.color:.1f}", f"{image.identity:.3f}"]
         lines.append(tuple(line))
-        columns.append(_answers(bench, own, ("labels",) if visual else ("attributes",)))
+        if folder is not None:
+            columns.append(_answers(bench, own, ("labels",) if visual else ("attributes",)))
     names = ("guidance", "attributes: agreement")
     names += ("segmentation: mIoU", "photo: surface, mm", "colour", "identity") if visual else ()
     captions = [f"guidance {scale:g}" for scale in GUIDANCE]
@@ -76,7 +77,7 @@ def steps_curve(bench: Bench, method: Diffusion, count: int, folder: Path | None
             if len(kept) > 1:
                 line += (f"{quality.overlap:.3f}", f"{quality.surface:.2f}")
             lines.append(line)
-            if sampler is dpm_solver_2m:
+            if sampler is dpm_solver_2m and folder is not None:
                 columns.append(_pictures(bench, latents[:_SHOWN]))
     names = ("sampler", "steps", "distance from DDIM of 1000 steps", "agreement")
     names += ("mIoU", "surface, mm") if len(kept) > 1 else ()
@@ -95,14 +96,18 @@ def switch_curve(bench: Bench, method: Diffusion, count: int, folder: Path | Non
             (f"{switch:g}", f"{figures.done:.2f}", f"{figures.inside:.1f}",
              f"{figures.outside:.3f}", f"{figures.identity:.3f}")
         )  # fmt: skip
-        edited = [run(bench, own, head) for head in bench.heads[:_SHOWN]]
-        columns.append(
-            [soft_light(e.after, h.camera.cam2world)[0] for e, h in zip(edited, bench.heads)]
-        )
+        if folder is not None:
+            columns.append(_edited(bench, own))
     names = ("switch", "share done", "change inside", "outside over inside", "identity")
     captions = [f"switch {switch:g}" for switch in SWITCHES]
     picture = _picture(folder, "evaluation_switch.jpg", columns, captions)
     return Curve("Time of the switch in editing", names, lines, picture)
+
+
+def _edited(bench: Bench, method: Diffusion) -> list[Tensor]:
+    shown = bench.heads[:_SHOWN]
+    after = [run(bench, method, head).after for head in shown]
+    return [soft_light(a, h.camera.cam2world)[0] for a, h in zip(after, shown, strict=True)]
 
 
 def _answers(bench: Bench, method: Diffusion, kept: tuple[str, ...]) -> list[Tensor]:

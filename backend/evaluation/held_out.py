@@ -40,10 +40,10 @@ def held_out_head(images: FastImages, number: int) -> HeldOutHead:
     generator = images.generator
     rng = torch.Generator().manual_seed(_FIRST_SEED + number)
     z = sample_training_latents(1, rng)
-    view = draw_view(images, z, torch.zeros(1, len(EXPRESSIONS)), number, rng)
-    photo = augment(view, rng, shift=0.0)
     device = generator.model.device
     ws = generator.mapping(z.to(device))
+    view = draw_view(images, ws, z, torch.zeros(1, len(EXPRESSIONS)), number, rng)
+    photo = augment(view, rng, shift=0.0)
     read = generator.readout(ws)
     attributes, shows = measure_attributes(read.betas, read.values, generator.model)
     labels = view.label.long().to(device)

@@ -112,6 +112,22 @@ class Optimisation:
         return Target(asked, head.camera, read.landmarks[0])
 
 
+@dataclass
+class AverageHead:
+    """The head of the mean latent whatever is asked: what any method has to beat."""
+
+    space: WSpace
+    name: str = "average head"
+
+    def answer(self, heads: list[HeldOutHead], asked: list[Conditions], seed: int) -> Tensor:
+        """Latents of nought."""
+        return asked[0].attributes.new_zeros(len(asked), *self.space.shape)
+
+    def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
+        """The head as it was."""
+        return latent
+
+
 def seconds_per_answer(method: Method, heads: list[HeldOutHead], asked: list[Conditions]) -> float:
     """Mean time of answers asked for one by one."""
     begun = time.perf_counter()

@@ -65,7 +65,7 @@ class Quality:
     heads: int
     overlap: float = float("nan")
     agreement: float = float("nan")
-    attributes: dict[str, float] = field(default_factory=dict)
+    attributes: dict[str, float] = field(default_factory=dict, repr=False)
     surface: float = float("nan")
     color: float = float("nan")
     identity: float = float("nan")

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .curves import Curve
+from .page import BEGIN, END
 from .table import Figures, Row
 
-BEGIN = "<!-- written by python -m backend.evaluation; not edited by hand -->"
-END = "<!-- end of what python -m backend.evaluation writes -->"
 _WORDS = {True: "yes", False: "**no**", None: ""}
 
 _NOTES = """\
@@ -25,12 +24,13 @@ without light. Identity: cosine of the face network's embeddings, mean of three 
 edit a head, by attributes; change of the head's pixels without light, the median over edits of that
 outside the region over that inside. The baseline searches the same latent by the gradient of
 masked L1, face-network features (if weights are given), label cross-entropy, attributes, landmarks
-and prior, and is told the camera, which the diffusion is not."""
+and prior, and is told the camera, which the diffusion is not. The average head is that of the mean
+latent, whatever is asked: what any method has to beat."""
 
 
 def section(
     rows: Sequence[Row],
-    figures: tuple[Figures | None, Figures | None],
+    figures: Sequence[Figures | None],
     curves: Sequence[Curve],
     circumstances: Sequence[str],
     page: Path,
@@ -38,12 +38,14 @@ def section(
     """The whole section; pictures are linked relative to `page`."""
     lines = [BEGIN, "## Latent diffusion against optimisation", ""]
     lines += [f"- {line}" for line in circumstances]
-    lines += ["", "| figure | aim | diffusion | optimisation | held? |", "|---|---|---|---|---|"]
+    lines += ["", "| figure | aim | diffusion | optimisation | average head | held? |"]
+    lines += ["|---|---|---|---|---|---|"]
     lines += [
-        f"| {r.figure} | {r.aim} | {r.diffusion} | {r.baseline} | {_WORDS[r.held]} |" for r in rows
+        f"| {r.figure} | {r.aim} | {r.diffusion} | {r.baseline} | {r.average} | {_WORDS[r.held]} |"
+        for r in rows
     ]
     missed = [row.figure for row in rows if row.held is False]
-    lines += ["", f"Not held: {'; '.join(missed)}." if missed else "", *_NOTES.splitlines(), ""]
+    lines += ["", f"Not held: {'; '.join(missed)}." if missed else "", "", *_NOTES.splitlines(), ""]
     for curve in curves:
         lines += _curve(curve, page)
     lines += _attributes(figures)
@@ -63,7 +65,7 @@ def _curve(curve: Curve, page: Path) -> list[str]:
     return [*lines, ""]
 
 
-def _attributes(figures: tuple[Figures | None, Figures | None]) -> list[str]:
+def _attributes(figures: Sequence[Figures | None]) -> list[str]:
     """Agreement of every attribute with attributes only."""
     found = [f.attributes.attributes if f and f.attributes else {} for f in figures]
     names = list(dict.fromkeys(name for own in found for name in own))
@@ -75,22 +77,3 @@ def _attributes(figures: tuple[Figures | None, Figures | None]) -> list[str]:
         values = [f"{own[name]:.2f}" if name in own else "" for own in found]
         lines.append(f"| {name} | {values[0]} | {values[1]} |")
     return [*lines, ""]
-
-
-def kept_section(page: Path) -> str:
-    """The section that a page has now, empty if none."""
-    text = page.read_text(encoding="utf-8") if page.exists() else ""
-    if BEGIN not in text or END not in text:
-        return ""
-    return text[text.index(BEGIN) : text.index(END) + len(END)]
-
-
-def write_section(page: Path, text: str) -> None:
-    """Put the section into a page, in place of the one it has, else at its end."""
-    old = page.read_text(encoding="utf-8") if page.exists() else "# Results\n"
-    kept = kept_section(page)
-    new = old.replace(kept, text) if kept else f"{old.rstrip()}\n\n{text}\n"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    aside = page.with_name(f".{page.name}.{os.getpid()}")
-    aside.write_text(new, encoding="utf-8")
-    os.replace(aside, page)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from .edits import EditFigures, measure_edits
 from .held_out import only
-from .methods import Method, seconds_per_answer
+from .methods import AverageHead, Method, seconds_per_answer
 from .quality import ALL, Bench, Diversity, Quality, diversity, measure
-
-log = logging.getLogger("avatarmmc.evaluation")
 
 _NOT_MEASURED = "not measured"
 _KEPT = 0.95  # of its own figure that each must keep with all three conditions
@@ -45,12 +42,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: figure, aim, both values, and whether the aim is held."""
+    """One row of the table: figure, aim, values of diffusion, baseline and average head, and
+    whether the diffusion holds the aim."""
 
     figure: str
     aim: str
     diffusion: str
     baseline: str
+    average: str
     held: bool | None = None
 
 
@@ -65,7 +64,7 @@ def collect(bench: Bench, method: Method, sizes: Sizes, count: int, visual: bool
     timed = bench.heads[: min(sizes.timed, count)]
     kept = ALL if visual else ("attributes",)
     asked = [only(head.conditions, *kept) for head in timed]
-    found = Figures(
+    return Figures(
         labels=quality("labels"),
         attributes=quality("attributes"),
         image=quality("image"),
@@ -74,13 +73,18 @@ def collect(bench: Bench, method: Method, sizes: Sizes, count: int, visual: bool
         edits=measure_edits(bench, method, min(sizes.edits, count)) if visual else None,
         seconds=seconds_per_answer(method, timed, asked),
     )
-    log.info("%s: %s", method.name, found)
-    return found
 
 
-def rows(diffusion: Figures | None, baseline: Figures | None) -> list[Row]:
+def collect_average(bench: Bench, count: int) -> Figures:
+    """What the average head alone gets, so that figures can be judged."""
+    method = AverageHead(bench.space)
+    both = measure(bench, method, ("image", "labels"), count)
+    return Figures(both, None, both, None, None, None, None)
+
+
+def rows(diffusion: Figures | None, baseline: Figures | None, average: Figures | None) -> list[Row]:
     """The rows of the table."""
-    pair = (diffusion, baseline)
+    columns = (diffusion, baseline, average)
 
     def row(
         figure: str,
@@ -89,13 +93,13 @@ def rows(diffusion: Figures | None, baseline: Figures | None) -> list[Row]:
         digits: int,
         held: Callable[[float], bool] | None = None,
     ) -> Row:
-        values = [_read(figures, read) for figures in pair]
+        values = [_read(figures, read) for figures in columns]
         shown = [_NOT_MEASURED if v is None else f"{v:.{digits}f}" for v in values]
         verdict = None if held is None or values[0] is None else held(values[0])
         return Row(figure, aim, *shown, verdict)
 
     found = [
-        row("heads", "", lambda f: f.attributes.heads, 0),
+        row("heads", "", lambda f: (f.attributes or f.labels).heads, 0),
         row("segmentation only: mIoU", ">= 0.80", lambda f: f.labels.overlap, 3,
             lambda v: v >= 0.80),
         row("attributes only: mean agreement", ">= 0.85", lambda f: f.attributes.agreement, 3,
@@ -139,9 +143,9 @@ def least_kept(figures: Figures) -> float:
 def _speed_row(diffusion: Figures | None, baseline: Figures | None) -> Row:
     figure, aim = "times faster than the baseline", ">= 50"
     if diffusion is None or baseline is None:
-        return Row(figure, aim, _NOT_MEASURED, "1")
+        return Row(figure, aim, _NOT_MEASURED, "1", "")
     times = baseline.seconds / diffusion.seconds
-    return Row(figure, aim, f"{times:.0f}", "1", times >= 50)
+    return Row(figure, aim, f"{times:.0f}", "1", "", times >= 50)
 
 
 def _read(figures: Figures | None, read: Callable[[Figures], float]) -> float | None:
