@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--edits", type=int, default=sizes.edits)
     parser.add_argument("--diverse", type=int, default=sizes.diverse)
+    parser.add_argument("--seeds", type=int, default=sizes.seeds, help="answers to compare")
     parser.add_argument("--timed", type=int, default=sizes.timed)
     parser.add_argument("--curve", type=int, default=sizes.curve, help="heads a curve, 0 for none")
     parser.add_argument("--steps", type=int, default=20, help="evaluations of the denoiser")
@@ -116,7 +117,8 @@ def _sizes(args: argparse.Namespace) -> Sizes:
     if args.heads < 3:
         raise SystemExit(f"--heads is {args.heads}; correlations need at least 3")
     names = ("baseline", "edits", "diverse", "timed", "curve")
-    return Sizes(args.heads, **{name: min(getattr(args, name), args.heads) for name in names})
+    fitting = {name: min(getattr(args, name), args.heads) for name in names}
+    return Sizes(args.heads, seeds=args.seeds, **fitting)
 
 
 def _circumstances(args: argparse.Namespace, minutes: float) -> list[str]:

@@ -73,6 +73,8 @@ class Diffusion:
 class Optimisation:
     """Search of the latent by the losses' gradient; it is told the camera of photo and map.
 
+    Seed 0 starts from the mean latent, as the spec's baseline does, others from beside it.
+
     With a face network a photo also brings its landmarks and, where no map is given, its labels.
     """
 
@@ -83,13 +85,13 @@ class Optimisation:
     name: str = "optimisation"
 
     def answer(self, heads: list[HeldOutHead], asked: list[Conditions], seed: int) -> Tensor:
-        """One search after the other; the seed has no part in it."""
-        return torch.cat(
-            [
-                optimise(self.images, self.space, self.target(head, c), self.network, self.search)
-                for head, c in zip(heads, asked, strict=True)
-            ]
-        )
+        """One search after the other."""
+        found = []
+        for number, (head, conditions) in enumerate(zip(heads, asked, strict=True)):
+            own = seed and seed + number
+            target = self.target(head, conditions)
+            found.append(optimise(self.images, self.space, target, self.network, self.search, own))
+        return torch.cat(found)
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
         """A search from the head's latent under the edited conditions, pulled to that head."""

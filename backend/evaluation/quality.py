@@ -130,7 +130,7 @@ class Diversity:
 
 @torch.no_grad()
 def diversity(
-    bench: Bench, method: Method, kept: tuple[str, ...], count: int, seeds: int = 8
+    bench: Bench, method: Method, kept: tuple[str, ...], count: int, seeds: int
 ) -> Diversity:
     """How much `seeds` answers to the same conditions differ, over the first `count` heads."""
     sums = torch.zeros(3, dtype=torch.float64)

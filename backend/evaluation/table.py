@@ -23,6 +23,7 @@ class Sizes:
     baseline: int = 20
     edits: int = 36
     diverse: int = 4
+    seeds: int = 8
     timed: int = 4
     curve: int = 24
 
@@ -69,7 +70,7 @@ def collect(bench: Bench, method: Method, sizes: Sizes, count: int, visual: bool
         attributes=quality("attributes"),
         image=quality("image"),
         all=quality(*ALL),
-        diversity=diversity(bench, method, kept[-2:], min(sizes.diverse, count)),
+        diversity=diversity(bench, method, kept[-2:], min(sizes.diverse, count), sizes.seeds),
         edits=measure_edits(bench, method, min(sizes.edits, count)) if visual else None,
         seconds=seconds_per_answer(method, timed, asked),
     )
@@ -115,9 +116,9 @@ def rows(diffusion: Figures | None, baseline: Figures | None, average: Figures |
         row("all three: identity, cosine", "", lambda f: f.all.identity, 3),
         row("all three: the least share kept of its own", f">= {_KEPT}", least_kept, 2,
             lambda v: v >= _KEPT),
-        row("8 seeds: shape between answers, mm", "", lambda f: f.diversity.shape, 2),
-        row("8 seeds: colour between answers, of 255", "", lambda f: f.diversity.color, 1),
-        row("8 seeds: cosine between answers", "", lambda f: f.diversity.cosine, 3),
+        row("several seeds: shape between answers, mm", "", lambda f: f.diversity.shape, 2),
+        row("several seeds: colour between answers, of 255", "", lambda f: f.diversity.color, 1),
+        row("several seeds: cosine between answers", "", lambda f: f.diversity.cosine, 3),
         row("editing: change in the region, of 255", "", lambda f: f.edits.inside, 1),
         row("editing: change outside over that inside", "<= 0.15", lambda f: f.edits.outside, 3,
             lambda v: v <= 0.15),
@@ -153,7 +154,7 @@ def _read(figures: Figures | None, read: Callable[[Figures], float]) -> float | 
     if figures is None:
         return None
     try:
-        value = float(read(figures))
+        value = read(figures)
     except AttributeError:  # that part is None
         return None
-    return None if math.isnan(value) else value
+    return None if value is None or math.isnan(value) else value

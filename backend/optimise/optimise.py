@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..diffusion.samplers import draw_noise
 from ..generator.fast_images import FastImages
 from ..head_model.arkit import EXPRESSIONS
 from ..latent.w_space import WSpace
@@ -43,6 +44,7 @@ class Search:
             )
 
 
+_SPREAD = 0.5  # deviations from the mean of random starts
 REFINEMENT = Search(steps=60, rate=0.02, refresh=6)
 # a refined head may differ from the one it was: the pull is to that head, not to the mean
 _REFINEMENT_WEIGHTS = LossWeights(prior=1e-3)
@@ -54,15 +56,20 @@ def optimise(
     target: Target,
     network: FaceNetwork | None = None,
     search: Search | None = None,
-    weights: LossWeights | None = None,
+    seed: int = 0,
     expression: Tensor | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Latent (1, k, d) of a head that meets a target, searched from the mean head."""
-    start = torch.zeros(1, *space.shape, device=images.generator.model.device)
+    """Latent (1, k, d) of a head that meets a target, searched from the mean head.
+
+    Other seeds than 0 start from a random head near it; the prior stays that of the mean.
+    """
+    device = images.generator.model.device
+    centre = torch.zeros(1, *space.shape, device=device)
+    start = centre if seed == 0 else _SPREAD * draw_noise(1, space.shape, seed, device)
     return search_latent(
-        images, space, target, start, search or Search(), weights or LossWeights(),
-        network, expression, progress,
+        images, space, target, start, search or Search(), LossWeights(), network, expression,
+        progress, centre,
     )  # fmt: skip
 
 
@@ -94,8 +101,11 @@ def search_latent(
     network: FaceNetwork | None = None,
     expression: Tensor | None = None,
     progress: Progress | None = None,
+    centre: Tensor | None = None,
 ) -> Tensor:
-    """Follow the losses of a target from latent `start` (1, k, d), which is also the prior's."""
+    """Follow the losses of a target from latent `start` (1, k, d); the prior pulls to `centre`, to
+    the start by default."""
+    centre = start if centre is None else centre
     generator = images.generator
     if expression is None:
         expression = start.new_zeros(1, len(EXPRESSIONS))
@@ -112,7 +122,7 @@ def search_latent(
                 if step % search.refresh == 0:
                     visible = find_visible(images, ws, expression, target.camera, search.size)
                 picture = draw(generator, ws, read, expression, visible)
-            found = losses(latent, start, read, picture)
+            found = losses(latent, centre, read, picture)
             if progress is not None:
                 named = {name: float(value.detach()) for name, value in found.items()}
                 progress(step, latent.detach().clone(), named)
