@@ -1,9 +1,9 @@
 """The denoiser: a 1D U-Net over the rows of a latent, attending to the conditions' tokens.
 
 AvatarMMC's network at a smaller size: residual blocks, self-attention and cross-attention at every
-level.  Rows are few, so attention is full instead of linear.  Two things make it learn much sooner.
-Each row has its own map in and out, since the numbers of different rows have nothing in common.  And
-the sum of the tokens joins the time embedding and, through a map of its own for each row, the rows.
+level.  Rows are few, so attention is full instead of linear.  Two things make it learn far sooner:
+each row has its own map in and out, since the numbers of different rows have nothing in common, and
+the sum of the tokens joins the time embedding, the rows, and through one linear map the answer.
 """
 
 from __future__ import annotations
@@ -142,7 +142,8 @@ class Denoiser(nn.Module):
         nn.init.zeros_(self.head.weight)
         self.direct = nn.Linear(c.context_width, padded * c.row_width)
         self.gate = nn.Linear(embedding, c.context_width)
-        nn.init.zeros_(self.direct.weight)
+        for parameter in self.direct.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """x_t (B, k, d), times t (B,) in 0..1, tokens (B, T, D) -> v (B, k, d)."""
