@@ -38,6 +38,8 @@ from avatarmmc_blender.backend.training.surface_atlas import build_atlas
 
 TIMES = (0.2, 0.4, 0.6, 0.8)
 NUM_POINTS = 1500
+CONTEXT_WIDTH = 64
+RATE = 2e-3
 # A head is sane when it is within this of the head that its own read-out values stand for, and
 # when nearly all of those values are such as true heads have.
 SANE_OFFSET, SANE_COLOR = 1.0, 0.05  # mm, sRGB
@@ -149,14 +151,27 @@ def draw(candidate, count: int, rng: torch.Generator) -> tuple[Tensor, Condition
     return candidate.encode(ws), Conditions(*measured)
 
 
-def train(candidate, steps: int, batch: int, width: int) -> LatentDiffusion:
+def make_model(candidate, parameters: int) -> LatentDiffusion:
+    """The denoiser of a space whose width brings it nearest to a number of parameters."""
+    rows, row_width = candidate.space.shape
+    found = []
+    for width in range(16, 136, 8):
+        config = DenoiserConfig(rows, row_width, width, context_width=CONTEXT_WIDTH)
+        torch.manual_seed(0)
+        model = LatentDiffusion(candidate.space, config)
+        found.append((abs(count_parameters(model) - parameters), width, model))
+    return min(found, key=lambda entry: entry[:2])[2]
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def train(candidate, model: LatentDiffusion, steps: int, batch: int) -> LatentDiffusion:
     """Train a denoiser; the same seed draws the same heads, noise and times for all spaces."""
     torch.manual_seed(0)
-    rows, row_width = candidate.space.shape
-    config = DenoiserConfig(rows, row_width, width, context_width=width)
-    model = LatentDiffusion(candidate.space, config)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, steps, pct_start=0.05)
+    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.05)
     for step in range(steps):
         rng = torch.Generator().manual_seed(step)
         with torch.no_grad():
@@ -247,9 +262,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generator", type=Path, default=BUNDLED_WEIGHTS)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--parameters", type=int, default=1_500_000)
     parser.add_argument("--threads", type=int, default=0)
     args = parser.parse_args()
     if args.threads:
@@ -259,11 +274,13 @@ def main() -> None:
     for name, kind in (("W", WCandidate), ("StyleSpace", StyleCandidate)):
         candidate = kind(generator, outputs)
         begun = time.monotonic()
-        model = train(candidate, args.steps, args.batch, args.width)
+        model = make_model(candidate, args.parameters)
+        model = train(candidate, model, args.steps, args.batch)
         row = {
             "space": name,
             "rows": list(candidate.space.shape),
-            "parameters": sum(p.numel() for p in model.parameters()),
+            "width": model.config.width,
+            "parameters": count_parameters(model),
             "steps": args.steps,
             "seconds": round(time.monotonic() - begun),
         }

@@ -1,8 +1,9 @@
 """The denoiser: a 1D U-Net over the rows of a latent, attending to the conditions' tokens.
 
 AvatarMMC's network at a smaller size: residual blocks, self-attention and cross-attention at every
-level.  Rows are few, so attention is full instead of linear.  The mean of the tokens also joins the
-time embedding, which a network of this size learns global conditions from sooner.
+level.  Rows are few, so attention is full instead of linear.  Two things make it learn far sooner:
+each row has its own map in and out, since the numbers of different rows have nothing in common, and
+the sum of the tokens joins the time embedding, the rows, and through one linear map the answer.
 """
 
 from __future__ import annotations
@@ -25,6 +26,19 @@ class DenoiserConfig:
     multipliers: tuple[int, ...] = (1, 2)
     head_width: int = 32
     context_width: int = 256
+
+
+class RowwiseLinear(nn.Module):
+    """A linear map of its own for each row."""
+
+    def __init__(self, rows: int, in_width: int, out_width: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(rows, in_width, out_width) / math.sqrt(in_width))
+        self.bias = nn.Parameter(torch.zeros(rows, out_width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (B, R, in) -> (B, R, out)."""
+        return torch.einsum("bri,rio->bro", x, self.weight) + self.bias
 
 
 class RowBlock(nn.Module):
@@ -102,8 +116,9 @@ class Denoiser(nn.Module):
         self.stride = 2 ** (len(widths) - 1)
         padded = -(-c.rows // self.stride) * self.stride
         self.padding = padded - c.rows
-        self.stem = nn.Conv1d(c.row_width, c.width, 3, padding=1)
-        self.row_embedding = nn.Parameter(0.02 * torch.randn(1, c.width, padded))
+        self.padded = padded
+        self.stem = RowwiseLinear(padded, c.row_width, c.width)
+        self.rows = nn.Linear(c.context_width, padded * c.width)
         self.time = nn.Sequential(
             nn.Linear(c.width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
@@ -123,16 +138,20 @@ class Denoiser(nn.Module):
                 self.grow.append(nn.Conv1d(width, width, 3, padding=1))
             last = width
         self.norm = nn.GroupNorm(8, last)
-        self.head = nn.Conv1d(last, c.row_width, 3, padding=1)
+        self.head = RowwiseLinear(padded, last, c.row_width)
         nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.direct = nn.Linear(c.context_width, padded * c.row_width)
+        self.gate = nn.Linear(embedding, c.context_width)
+        for parameter in self.direct.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """x_t (B, k, d), times t (B,) in 0..1, tokens (B, T, D) -> v (B, k, d)."""
         embedding = self.time(time_features(t, self.config.width))
-        embedding = F.silu(embedding + self.pooled(context.mean(1)))
-        y = F.pad(x.transpose(1, 2), (self.padding, 0))
-        y = self.stem(y) + self.row_embedding
+        pooled = context.sum(1) / math.sqrt(context.shape[1])
+        embedding = F.silu(embedding + self.pooled(pooled))
+        y = self.stem(F.pad(x, (0, 0, self.padding, 0)))
+        y = (y + self.rows(pooled).unflatten(1, (self.padded, -1))).transpose(1, 2)
         skips = []
         for i, stage in enumerate(self.down):
             y = stage(y, embedding, context)
@@ -144,8 +163,10 @@ class Denoiser(nn.Module):
             y = stage(torch.cat([y, skips.pop()], 1), embedding, context)
             if i < len(self.grow):
                 y = self.grow[i](y.repeat_interleave(2, -1))
-        y = self.head(F.silu(self.norm(y)))
-        return y[..., self.padding :].transpose(1, 2)
+        y = self.head(F.silu(self.norm(y)).transpose(1, 2))
+        direct = self.direct(pooled * (1 + self.gate(embedding)))
+        y = y + direct.unflatten(1, (self.padded, -1))
+        return y[:, self.padding :]
 
 
 def time_features(t: Tensor, width: int) -> Tensor:

@@ -9,7 +9,7 @@ from ..conditions.conditions import Conditions
 from ..encoders.attributes import AttributeEncoder
 from ..latent.w_space import WSpace
 from .denoiser import Denoiser, DenoiserConfig
-from .schedule import diffuse, velocity
+from .schedule import alpha_sigma, diffuse, velocity
 
 
 class LatentDiffusion(nn.Module):
@@ -56,8 +56,18 @@ class LatentDiffusion(nn.Module):
         return tokens.index_put((shown.nonzero()[:, 0],), self.visual(*pictures))
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d)."""
-        return self.denoiser(x, t, context)
+        """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d).
+
+        Were the numbers of a latent independent Gaussians of the space's deviations, v would be
+        `share` x give or take `spread`: that much is known beforehand, and the network predicts
+        the rest in units of it (after Karras et al. 2022, section 5).
+        """
+        alpha, sigma = alpha_sigma(t)
+        variance = self.space.deviation.square()
+        noisy = alpha.square() * variance + sigma.square()
+        share = alpha * sigma * (1 - variance) / noisy
+        spread = (variance / noisy).sqrt()
+        return share * x + spread * self.denoiser(x / noisy.sqrt(), t, context)
 
     def loss(self, clean: Tensor, noise: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
         """Squared error of the predicted v per head, (B,)."""

@@ -1,4 +1,9 @@
-"""Attributes as tokens, one each: Fourier features of numbers, an embedding of choices."""
+"""Attributes as tokens, one each: Fourier features of numbers, an embedding of choices.
+
+Every attribute has its own map from features to token.  With a shared map and a slot embedding
+added, the sum of the tokens would not say which number belongs to which attribute, and training
+takes very long to tell them apart.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,8 @@ from torch import Tensor, nn
 from ..conditions.conditions import NUM_ATTRIBUTES
 from ..conditions.table import ATTRIBUTES
 
-_FREQUENCIES = 6
+_FREQUENCIES = 4
+_FEATURES = 1 + 2 * _FREQUENCIES
 
 
 class AttributeEncoder(nn.Module):
@@ -21,7 +27,7 @@ class AttributeEncoder(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.numbers = nn.Linear(1 + 2 * _FREQUENCIES, width)
+        self.numbers = nn.Parameter(0.5 * torch.randn(NUM_ATTRIBUTES, _FEATURES, width))
         self.slots = nn.Parameter(torch.randn(NUM_ATTRIBUTES, width))
         self.null = nn.Parameter(torch.randn(NUM_ATTRIBUTES, width))
         sizes = [len(attribute.choices) for attribute in ATTRIBUTES]
@@ -36,7 +42,7 @@ class AttributeEncoder(nn.Module):
     def forward(self, values: Tensor, given: Tensor) -> Tensor:
         """values (B, A) as in Conditions, given (B, A) bool -> tokens (B, A, width)."""
         values = torch.where(given, values, 0.0)
-        number = self.numbers(_fourier(values))
+        number = torch.einsum("baf,afw->baw", _fourier(values), self.numbers)
         index = values.round().long().clamp(min=0).minimum(self.last_choice.clamp_min(0))
         index = torch.where(self.is_choice, self.first_choice + index, 0)
         token = torch.where(self.is_choice[:, None], self.choices(index), number) + self.slots
@@ -45,7 +51,7 @@ class AttributeEncoder(nn.Module):
 
 
 def _fourier(values: Tensor) -> Tensor:
-    """The value itself, sines and cosines of it up to 2^5 half turns: (..., 13)."""
-    rates = math.pi * 2.0 ** torch.arange(_FREQUENCIES, device=values.device) / 2
-    angle = values[..., None] * rates
-    return torch.cat([values[..., None], angle.sin(), angle.cos()], -1)
+    """The value itself, sines and cosines of up to 4 half turns, the fast ones weaker: (..., 9)."""
+    rates = 2.0 ** torch.arange(_FREQUENCIES, device=values.device)
+    angle = 0.5 * math.pi * values[..., None] * rates
+    return torch.cat([values[..., None], angle.sin() / rates, angle.cos() / rates], -1)

@@ -37,6 +37,7 @@ class StyleSpace(nn.Module):
         self.shape = (len(self.layers), max(layer.width for layer in self.layers))
         self.register_buffer("mean", torch.zeros(self.shape))
         self.register_buffer("scale", torch.ones(self.shape))
+        self.register_buffer("deviation", torch.ones(self.shape))
 
     def styles(self, generator: nn.Module, ws: Tensor) -> list[Tensor]:
         """What the layers of `generator` make of ws (B, R, w_dim): k tensors (B, width)."""
@@ -72,7 +73,9 @@ class StyleSpace(nn.Module):
         """Set the statistics from rows (N, k, d); what never varies keeps its scale."""
         self.mean.copy_(packed.mean(0))
         deviation = packed.std(0)
-        self.scale.copy_(torch.where(deviation > 1e-6, deviation, 1.0))
+        varies = deviation > 1e-6
+        self.scale.copy_(torch.where(varies, deviation, 1.0))
+        self.deviation.copy_(varies)
         return self
 
     def call(

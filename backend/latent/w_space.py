@@ -56,6 +56,7 @@ class WSpace(nn.Module):
         self.register_buffer("mean", torch.zeros(w_dim))
         self.register_buffer("whiten", torch.eye(w_dim))
         self.register_buffer("color", torch.eye(w_dim))
+        self.register_buffer("deviation", torch.ones(self.shape))
 
     def encode(self, ws: Tensor) -> Tensor:
         """Style rows (B, R, 256) -> latents (B, 16, 16); raises ValueError if the rows differ."""
@@ -85,6 +86,7 @@ class WSpace(nn.Module):
         self.mean.copy_(mean)
         self.whiten.copy_(turn @ (axes / scale).T)
         self.color.copy_((axes * scale) @ turn.T)
+        self.deviation.copy_((white @ turn.T).std(0).unflatten(0, self.shape))
         return self
 
 
