@@ -74,8 +74,15 @@ class Trainer:
         self.model = load_bundled().to(self.device)
         self.generator = Generator(self.model, GeneratorConfig()).to(self.device)
         planes = [self.generator.static_planes]
-        others = [p for p in self.generator.parameters() if p is not planes[0]]
-        groups = [{"params": others, "scale": 1.0}, {"params": planes, "scale": 2.0}]
+        # Faster, styles push most of the volume decoder's units to where they pass no gradient.
+        volume = list(self.generator.volume.parameters())
+        known = {id(p) for p in planes + volume}
+        others = [p for p in self.generator.parameters() if id(p) not in known]
+        groups = [
+            {"params": others, "scale": 1.0},
+            {"params": planes, "scale": 2.0},
+            {"params": volume, "scale": 0.25},
+        ]
         self.optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
         state = self.generator.state_dict()
         self.average = {name: value.clone() for name, value in state.items()}
