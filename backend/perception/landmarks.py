@@ -12,6 +12,7 @@ from ..encoders.backbone import DECODER_WIDTH, WIDTHS, Features, convolve
 from .framing import LANDMARKS
 
 _POSE_WIDTH = 96
+_DISTANCE = 30.0  # weight of distances in units of the side beside the heat's entropy
 _SPREAD = 0.035  # of the side: deviation of the heat map that is asked for
 
 
@@ -74,7 +75,7 @@ def angles(rotation: Tensor) -> Tensor:
 
 
 def landmark_loss(places: Tensor, log_heat: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
-    """Distance in hundredths of the side, hidden landmarks counting less, and the heat's shape."""
+    """The heat's shape, which teaches first, and the distance; hidden landmarks count less."""
     inside = ((truth > 0) & (truth < 1)).all(-1).float()
     weight = inside * (0.3 + 0.7 * seen.float())
     distance = (places - truth).norm(dim=-1)
@@ -83,7 +84,7 @@ def landmark_loss(places: Tensor, log_heat: Tensor, truth: Tensor, seen: Tensor)
     away = (x - truth[..., :1]).square()[:, :, None, :] + (y - truth[..., 1:]).square()[..., None]
     wanted = torch.softmax((-0.5 * away / _SPREAD**2).flatten(2), 2).view_as(log_heat)
     cross = -(wanted * log_heat).sum((2, 3))
-    return 100 * distance + 0.2 * (weight * cross).sum() / weight.sum().clamp_min(1)
+    return _DISTANCE * distance + (weight * cross).sum() / weight.sum().clamp_min(1)
 
 
 def rotation_error(rotation: Tensor, truth: Tensor) -> Tensor:

@@ -29,8 +29,7 @@ from .photo_augment import Photos, augment, plain
 
 log = logging.getLogger("avatarmmc.training")
 
-_ROTATION, _IDENTITY = 0.05, 0.25  # weights of these losses; those of labels and landmarks are 1
-_LANDMARKS = 0.3
+_LOSS_WEIGHTS = {"labels": 1.0, "landmarks": 0.5, "rotation": 1.0, "identity": 0.25}
 _CHECK_BATCH = 32
 
 
@@ -99,12 +98,13 @@ class PerceptionTrainer:
             read.landmarks, read.log_heat, photos.landmarks.to(d), photos.seen.to(d)
         )
         scale = self.network.identity.log_scale
-        return {
+        losses = {
             "labels": parser_loss(read.logits, photos.label.to(d)),
-            "landmarks": _LANDMARKS * places,
-            "rotation": _ROTATION * 10 * turn,
-            "identity": _IDENTITY * identity_loss(read.embedding, head.to(d), scale),
+            "landmarks": places,
+            "rotation": turn,
+            "identity": identity_loss(read.embedding, head.to(d), scale),
         }
+        return {name: _LOSS_WEIGHTS[name] * value for name, value in losses.items()}
 
     def averaged(self) -> FaceNetwork:
         """The network with the moving average of the weights."""
