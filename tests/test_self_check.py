@@ -6,11 +6,18 @@ import pytest
 import torch
 
 from avatarmmc_blender.backend.conditions.conditions import Conditions, encode_attributes
-from avatarmmc_blender.backend.diffusion.self_check import SelfCheck, Verdict, sample_checked
+from avatarmmc_blender.backend.diffusion.sample import SampleSettings, sample
+from avatarmmc_blender.backend.diffusion.self_check import (
+    SelfCheck,
+    Verdict,
+    sample_checked,
+    sample_with_check,
+)
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head
 from avatarmmc_blender.backend.generator.fast_images import FastImages
 from avatarmmc_blender.backend.generator.weights import load_bundled
 from avatarmmc_blender.backend.training.latents import sample_training_latents
+from tests.tiny_diffusion import some_conditions, tiny_model
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +105,21 @@ def test_the_best_of_hopeless_attempts_is_kept_and_named():
     assert found.notes[-1] == "head 1 is the best of several: a"
     with pytest.raises(ValueError, match="at least 1 attempt"):
         sample_checked(draw, judge, [1], attempts=0)
+
+
+def test_sampling_checks_its_variants():
+    model, conditions = tiny_model(), some_conditions(1)
+    settings = SampleSettings(steps=2, seed=3, variants=3)
+    looked: list[torch.Tensor] = []
+
+    def second_fails(ws, own, camera):
+        looked.append(ws)
+        assert len(own) == 1
+        return Verdict(("odd",)) if len(looked) == 2 else Verdict()
+
+    found, checked = sample_with_check(model, second_fails, conditions, settings)
+    plain = sample(model, conditions, settings)
+    assert torch.equal(found.latents[[0, 2]], plain.latents[[0, 2]])
+    assert not torch.equal(found.latents[1], plain.latents[1])
+    assert checked.resampled == 1 and len(looked) == 4
+    assert any("made anew" in note for note in found.notes)

@@ -22,9 +22,11 @@ class TinyVisual(nn.Module):
         self.project = nn.Linear(4, CONTEXT_WIDTH)
         self.null = nn.Parameter(torch.randn(1, 2, CONTEXT_WIDTH))
 
-    def forward(self, image, image_mask, labels, labels_mask, batch: int | None = None) -> Tensor:
+    def forward(self, conditions: Conditions) -> Tensor:
+        image, image_mask = conditions.image, conditions.image_mask
+        labels, labels_mask = conditions.labels, conditions.labels_mask
         if image is None and labels is None:
-            return self.null.expand(batch, -1, -1)
+            return self.null.expand(len(conditions), -1, -1)
         labels = None if labels is None else labels[:, None].float().expand(-1, 3, -1, -1) / 19
         tokens = []
         for i, (value, mask) in enumerate(((image, image_mask), (labels, labels_mask))):

@@ -8,12 +8,13 @@ holds.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ..conditions.conditions import Conditions
+from ..conditions.contradictions import settle
 from ..conditions.measure import measure_attributes
 from ..conditions.table import ATTRIBUTES
 from ..generator.cameras import intrinsics_from_angle, orbit_camera
@@ -21,6 +22,9 @@ from ..generator.fast_images import FastImages, HeadImage, PosedHead
 from ..head_model.arkit import EXPRESSIONS
 from ..perception.parser import overlaps
 from ..synthetic.labels import LABEL_INDEX
+from .model import LatentDiffusion
+from .sample import Samples, SampleSettings, sample
+from .samplers import Callback
 
 _SIZE = 64
 _DISTANCE, _ANGLE = 1.4, 17.0  # metres, degrees: the whole head from the front
@@ -104,6 +108,47 @@ def sample_checked(
     return CheckedSamples(
         torch.stack([latent for latent, _ in kept]), tuple(v for _, v in kept), resampled
     )
+
+
+def sample_with_check(
+    model: LatentDiffusion,
+    check: SelfCheck,
+    conditions: Conditions,
+    settings: SampleSettings,
+    callback: Callback | None = None,
+    attempts: int = 3,
+    camera: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Samples, CheckedSamples]:
+    """`sample`, with every head looked at and drawn anew if it fails; notes say how many were.
+
+    camera: cam2world (4, 4) and intrinsics (3, 3) of the label map, if known.
+    """
+    first = sample(model, conditions, settings, callback)
+    settled, _ = settle(conditions, settings.guidance.labels, settings.guidance.attributes)
+    settled = settled.repeat(settings.variants)
+    seeds = [settings.seed + i % settings.variants for i in range(len(settled))]
+
+    def draw(heads: Sequence[int], own: Sequence[int]) -> Tensor:
+        if list(own) == seeds:
+            return first.latents
+        again = [
+            sample(
+                model,
+                settled.select(slice(head, head + 1)),
+                replace(settings, seed=seed, variants=1),
+                callback,
+            ).latents
+            for head, seed in zip(heads, own, strict=True)
+        ]
+        return torch.cat(again)
+
+    def judge(head: int, latent: Tensor) -> Verdict:
+        own = settled.select(slice(head, head + 1))
+        return check(model.space.decode(latent), own, camera)
+
+    checked = sample_checked(draw, judge, seeds, attempts)
+    ws = model.space.decode(checked.latents)
+    return Samples(checked.latents, ws, [*first.notes, *checked.notes]), checked
 
 
 class SelfCheck:
