@@ -10,7 +10,14 @@ import torch
 from avatarmmc_blender.backend.conditions.conditions import decode_attributes
 from avatarmmc_blender.backend.evaluation import measures, quality
 from avatarmmc_blender.backend.evaluation.curves import Curve, steps_curve, switch_curve
-from avatarmmc_blender.backend.evaluation.edits import changes, choose_edit, measure_edits, run
+from avatarmmc_blender.backend.evaluation.edits import (
+    changes,
+    choose_edit,
+    measure_edits,
+    possible_edits,
+    run,
+)
+from avatarmmc_blender.backend.evaluation.gallery import gallery
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head, join, only
 from avatarmmc_blender.backend.evaluation.methods import AverageHead, Diffusion, Optimisation
 from avatarmmc_blender.backend.evaluation.page import BEGIN, END, kept_section, write_section
@@ -128,7 +135,8 @@ def test_seeds_give_several_answers(bench, diffusion):
 
 def test_edits_suit_the_heads(bench):
     for head in bench.heads:
-        name, asked = choose_edit(head)
+        name = choose_edit(head)
+        asked = possible_edits(head)[name]
         own = decode_attributes(head.conditions.attributes, head.conditions.attributes_given)[0]
         assert all(own.get(key) != value for key, value in asked.items()), name
 
@@ -177,18 +185,27 @@ def test_curves_and_their_pictures(bench, diffusion, tmp_path, monkeypatch):
     assert len(switches.lines) == 1 and switches.picture is None
 
 
+def test_pages_of_pictures(bench, diffusion, tmp_path, monkeypatch):
+    monkeypatch.setattr("avatarmmc_blender.backend.evaluation.gallery.SHOWN", 1)
+    few = Bench(bench.images, bench.space, None, bench.heads[:1])
+    pages = gallery(few, diffusion, tmp_path)
+    assert [page.title for page in pages] == ["Photos to heads", "Maps to heads", "Edits"]
+    for page in pages:
+        assert page.picture.stat().st_size > 2000
+
+
 def test_the_section_replaces_itself_and_nothing_else(tmp_path):
     page = tmp_path / "results.md"
     page.write_text("# Results\n\nmine\n")
     picture = write_sheet(tmp_path / "pictures" / "a.jpg", [[torch.zeros(3, 16, 16)]], ["a"])
     curve = Curve("Steps", ("a", "b"), [("1", "2")], picture)
     figures = [None, None]
-    write_section(page, section(rows(None, None, None), figures, [curve], ["date: x"], page))
+    write_section(page, section(rows(None, None, None), figures, [curve], [], ["date: x"], page))
     first = page.read_text()
     assert first.startswith("# Results\n\nmine\n") and first.rstrip().endswith(END)
     assert "![Steps](pictures/a.jpg)" in first and "| 1 | 2 |" in first
     page.write_text(first + "\nafter\n")
-    write_section(page, section(rows(None, None, None), figures, [], ["date: y"], page))
+    write_section(page, section(rows(None, None, None), figures, [], [], ["date: y"], page))
     second = page.read_text()
     assert second.count(BEGIN) == 1 and "date: y" in second and "date: x" not in second
     assert "mine" in second and second.endswith("after\n")

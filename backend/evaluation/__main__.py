@@ -26,6 +26,7 @@ from ..perception.weights import BUNDLED_WEIGHTS as FACE_WEIGHTS
 from ..perception.weights import load_face_network
 from ..training.latent_pairs import fit_space
 from .curves import guidance_curve, steps_curve, switch_curve
+from .gallery import gallery
 from .held_out import held_out_head
 from .methods import Diffusion, Optimisation
 from .page import write_section
@@ -60,7 +61,7 @@ def main() -> None:
         if (number + 1) % 20 == 0:
             log.info("%d of %d heads drawn", number + 1, sizes.heads)
     bench = Bench(images, space, network, heads)
-    figures, curves = [None, None], []
+    figures, curves, pages = [None, None], [], []
     if model is not None:
         diffusion = Diffusion(model, args.steps)
         visual = model.visual is not None
@@ -71,14 +72,14 @@ def main() -> None:
             curves.append(steps_curve(bench, diffusion, sizes.curve, folder))
             if visual:
                 curves.append(switch_curve(bench, diffusion, sizes.curve, folder))
+                pages = gallery(bench, diffusion, folder)
     if sizes.baseline:
         baseline = Optimisation(images, space, network, Search(steps=args.search_steps))
         figures[1] = collect(bench, baseline, sizes, sizes.baseline, visual=True)
     average = collect_average(bench, sizes.heads)
     minutes = (time.monotonic() - begun) / 60
-    text = section(
-        rows(*figures, average), figures, curves, _circumstances(args, minutes), args.output
-    )
+    circumstances = _circumstances(args, minutes)
+    text = section(rows(*figures, average), figures, curves, pages, circumstances, args.output)
     write_section(args.output, text)
     log.info("written to %s after %.0f minutes", args.output, minutes)
 

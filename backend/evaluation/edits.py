@@ -33,24 +33,33 @@ class EditFigures:
     identity: float
 
 
-def choose_edit(head: HeldOutHead) -> tuple[str, dict[str, float | str]]:
-    """One edit that makes sense on a head, another kind on the next head."""
+def possible_edits(head: HeldOutHead) -> dict[str, dict[str, float | str]]:
+    """Edits that make sense on a head: name -> attributes."""
     asked = decode_attributes(head.conditions.attributes, head.conditions.attributes_given)[0]
     lighter = asked.get("hair_lightness", 0.0) < 0
-    possible: list[tuple[str, dict[str, float | str]]] = [
-        ("hair colour", {"hair_lightness": 0.9 if lighter else -0.9}),
-        ("glasses off", {"glasses": "none"})
-        if asked["glasses"] != "none"
-        else ("glasses on", {"glasses": "round"}),
-        ("fuller lips", {"lip_fullness": 1.0}),
-        ("older", {"age": 0.9}),
-    ]
+    possible: dict[str, dict[str, float | str]] = {
+        "hair colour": {"hair_lightness": 0.9 if lighter else -0.9}
+    }
+    if asked["glasses"] != "none":
+        possible["glasses off"] = {"glasses": "none"}
+    else:
+        possible["glasses on"] = {"glasses": "round"}
+    possible["fuller lips"] = {"lip_fullness": 1.0}
+    possible["smile lines"] = {"age": 0.9}
     if asked["masculinity"] > _MALE:
-        beard = "none" if asked["beard"] in ("goatee", "full") else "full"
-        possible.append((f"beard {beard}", {"beard": beard}))
+        if asked["beard"] in ("goatee", "full"):
+            possible["beard off"] = {"beard": "none"}
+        else:
+            possible["beard on"] = {"beard": "full"}
     if "hair_length" in asked:
-        possible.append(("longer hair", {"hair_length": 1.0}))
-    return possible[head.number % len(possible)]
+        possible["longer hair"] = {"hair_length": 1.0}
+    return possible
+
+
+def choose_edit(head: HeldOutHead) -> str:
+    """The name of one edit that makes sense on a head, another kind on the next head."""
+    names = list(possible_edits(head))
+    return names[head.number % len(names)]
 
 
 @torch.no_grad()
@@ -76,9 +85,13 @@ class Edited:
 
 
 @torch.no_grad()
-def run(bench: Bench, method: Method, head: HeldOutHead) -> Edited:
-    """Edit one held-out head, whose latent is known as that of any generated head is."""
-    name, asked = choose_edit(head)
+def run(bench: Bench, method: Method, head: HeldOutHead, name: str | None = None) -> Edited:
+    """Edit one held-out head, whose latent is known as that of any generated head is.
+
+    name: one of the head's `possible_edits`, by default the one chosen for it.
+    """
+    name = name or choose_edit(head)
+    asked = possible_edits(head)[name]
     before = view(body(bench.images, head.ws), head.camera)
     edit = make_edit(source_conditions(head, before), attributes=asked)
     latent = method.edit(head, bench.space.encode(head.ws), edit)

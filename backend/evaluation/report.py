@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .curves import Curve
+from .gallery import Page
 from .page import BEGIN, END
 from .table import Figures, Row
 
@@ -33,6 +34,7 @@ def section(
     rows: Sequence[Row],
     figures: Sequence[Figures | None],
     curves: Sequence[Curve],
+    pages: Sequence[Page],
     circumstances: Sequence[str],
     page: Path,
 ) -> str:
@@ -49,6 +51,15 @@ def section(
     lines += ["", f"Not held: {'; '.join(missed)}." if missed else "", "", *_NOTES.splitlines(), ""]
     for curve in curves:
         lines += _curve(curve, page)
+    for own in pages:
+        lines += [
+            f"### {own.title}",
+            "",
+            f"Rows: {own.rows}.",
+            "",
+            _link(own.title, own.picture, page),
+        ]
+        lines.append("")
     lines += _attributes(figures)
     text = "\n".join([*lines, END])
     while "\n\n\n" in text:
@@ -61,9 +72,12 @@ def _curve(curve: Curve, page: Path) -> list[str]:
     lines.append("|" + "---|" * len(curve.columns))
     lines += [f"| {' | '.join(line)} |" for line in curve.lines]
     if curve.picture is not None:
-        link = os.path.relpath(curve.picture, page.parent).replace(os.sep, "/")
-        lines += ["", f"![{curve.title}]({link})"]
+        lines += ["", _link(curve.title, curve.picture, page)]
     return [*lines, ""]
+
+
+def _link(title: str, picture: Path, page: Path) -> str:
+    return f"![{title}]({os.path.relpath(picture, page.parent).replace(os.sep, '/')})"
 
 
 def _attributes(figures: Sequence[Figures | None]) -> list[str]:

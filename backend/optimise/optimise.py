@@ -31,7 +31,7 @@ class Search:
     """How latents are searched: `size` pixels a side are compared, what they see is found anew
     every `refresh` steps, the rate falls to a tenth of itself."""
 
-    steps: int = 300
+    steps: int = 400
     rate: float = 0.06
     size: int = 64
     refresh: int = 8
