@@ -27,9 +27,13 @@ from avatarmmc_blender.backend.optimise.optimise import (
     personalise,
     search_latent,
 )
+from avatarmmc_blender.backend.optimise.photo_target import photo_target
 from avatarmmc_blender.backend.optimise.picture import draw
 from avatarmmc_blender.backend.optimise.visible import Camera, find_visible
+from avatarmmc_blender.backend.perception.framing import Frame
 from avatarmmc_blender.backend.perception.network import FaceNetwork
+from avatarmmc_blender.backend.perception.reading import FaceReading
+from avatarmmc_blender.backend.synthetic.labels import LABEL_INDEX
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 
 SIZE = 48
@@ -196,6 +200,39 @@ def test_a_refined_head_is_nearer_to_its_photo_and_to_itself(images, space, head
     )  # fmt: skip
     assert seen[-1] < seen[0]
     assert (refined - start).square().mean() < start.square().mean()
+
+
+def test_a_photo_that_was_read_is_a_target(images, space, head):
+    """The average head is drawn to a photo whose camera nobody knows."""
+    reading = FaceReading(
+        frame=Frame(0.5, 0.5, 1.0),
+        image=head.conditions.image[0],
+        given=torch.ones(1, 128, 128),
+        labels=head.labels,
+        landmarks=head.landmarks,
+        angles=torch.zeros(3),
+        rotation=head.camera.cam2world[:3, :3].T,
+        embedding=torch.zeros(128),
+        notes=(),
+    )
+    start = torch.zeros(1, *space.shape)
+    target = photo_target(images, space.decode(start), reading)
+    assert target.conditions.given("image").all() and target.conditions.given("labels").all()
+    seen = []
+    personalise(
+        images, space, start, target, search=Search(steps=10, rate=0.05, size=SIZE),
+        progress=lambda step, x, losses: seen.append(losses),
+    )  # fmt: skip
+    assert seen[0]["landmarks"] < 0.1 and seen[-1]["labels"] < seen[0]["labels"]
+
+
+def test_what_is_worn_is_no_part_of_the_head(images, head):
+    labels = head.labels.clone()
+    labels[90:] = LABEL_INDEX["cloth"]
+    conditions = replace(only(head.conditions, "labels", "image"), labels=labels[None])
+    losses = Losses(Target(conditions, head.camera), images.generator, LossWeights(), 64)
+    assert not losses.labels_mask[0, 46:].any() and losses.labels_mask[0, :44].all()
+    assert losses.worn[0, 46:].all()
 
 
 def test_searches_are_cancelled_and_checked(images, space, head):

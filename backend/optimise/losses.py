@@ -17,6 +17,7 @@ from ..generator.generator import Generator
 from ..generator.mapping import HeadValues
 from ..perception.framing import SIZE
 from ..perception.network import FaceNetwork
+from ..synthetic.labels import LABEL_INDEX
 from .attribute_loss import AttributeLoss
 from .lighting import lit
 from .picture import Picture
@@ -25,6 +26,9 @@ from .visible import Camera
 _SCALES = (1, 4)  # labels are compared as they are, and by their shares of larger squares
 _FLOOR = 0.02  # share that every class has in the cross-entropy
 _SEEN = 0.5
+# hats, necklaces and clothes: no head of the generator has them, they only hide it
+_WORN = tuple(LABEL_INDEX[name] for name in ("hat", "neck_l", "cloth"))
+_WORN_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,9 @@ class Losses:
         if bool(conditions.given("labels")):
             one_hot = F.one_hot(conditions.labels, NUM_LABELS).movedim(-1, 1).float()
             self.shares = _resize(one_hot, size)[0]
-            self.labels_mask = (_resize(conditions.labels_mask, size)[0] > 0.99).float()
+            self.worn = self.shares[list(_WORN)].sum(0, keepdim=True) > _WORN_SHARE
+            mask = (_resize(conditions.labels_mask, size)[0] > 0.99) & ~self.worn
+            self.labels_mask = mask.float()
 
     def __call__(
         self, latent: Tensor, centre: Tensor, read: HeadValues, picture: Picture | None
@@ -102,7 +108,8 @@ class Losses:
         if self.image is not None:
             mask = self.image_mask * (picture.coverage.detach() > _SEEN)
             if self.shares is not None:  # what the photo shows beside the head is not the head
-                mask = mask * ((self.shares[:1] < _SEEN) | (self.labels_mask < _SEEN))
+                beside = (self.shares[:1] >= _SEEN) & (self.labels_mask > _SEEN)
+                mask = mask * ~(beside | self.worn)
             color = lit(picture.color, picture.normal, self.image, mask)
             away = (color - self.image).abs() * mask
             found["pixels"] = away.sum() / (3 * mask.sum()).clamp_min(1)
