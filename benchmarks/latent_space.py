@@ -229,23 +229,26 @@ def sample_quality(candidate, model: LatentDiffusion, heads: int, sane: int) -> 
             choices.append(float((a == b).float().mean()))
         elif len(a) > 10 and a.std() > 0:
             numbers.append(float(torch.corrcoef(torch.stack([a, b]))[0, 1]))
-    plausible = has_plausible_values(candidate.generator, read.values)
-    good = [bool(plausible[i]) and is_consistent(candidate, x[i : i + 1]) for i in range(sane)]
+    plausible = plausible_share(candidate.generator, read.values)
+    consistent = [is_consistent(candidate, x[i : i + 1]) for i in range(sane)]
+    good = [consistent[i] and bool(plausible[i] >= SANE_VALUES) for i in range(sane)]
     return {
         "correlation": sum(numbers) / len(numbers),
         "choices": sum(choices) / len(choices),
+        "plausible": float(plausible.mean()),
+        "consistent": sum(consistent) / len(consistent),
         "sane": sum(good) / len(good),
     }
 
 
-def has_plausible_values(generator: Generator, values: Tensor) -> Tensor:
-    """Which heads (B,) have derived values (B, K) within the range of true heads, nearly all."""
+def plausible_share(generator: Generator, values: Tensor) -> Tensor:
+    """Share (B,) of a head's derived values (B, K) that lie in the range of true heads."""
     z = sample_training_latents(STATISTICS, torch.Generator().manual_seed(3))
     true = generator.readout(generator.mapping(z)).values
     low, high = true.amin(0), true.amax(0)
     margin = SANE_MARGIN * (high - low)
     inside = (values > low - margin) & (values < high + margin)
-    return inside.float().mean(1) >= SANE_VALUES
+    return inside.float().mean(1)
 
 
 def is_consistent(candidate, x: Tensor) -> bool:
