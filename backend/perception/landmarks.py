@@ -36,20 +36,23 @@ class LandmarkHead(nn.Module):
 
 
 class PoseHead(nn.Module):
-    """The deepest features -> rotation from the head's axes to the camera's."""
+    """The landmarks' shape and the deepest features -> rotation from head's axes to camera's."""
 
     def __init__(self):
         super().__init__()
-        self.hidden = nn.Linear(WIDTHS[3] * 4, _POSE_WIDTH)
+        self.hidden = nn.Linear(2 * LANDMARKS + WIDTHS[3] * 4, _POSE_WIDTH)
         self.out = nn.Linear(_POSE_WIDTH, 6)
         nn.init.normal_(self.out.weight, 0.0, 0.01)
         with torch.no_grad():  # a face seen from the front: right is -x, down is -z
             self.out.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, -1.0]))
 
-    def forward(self, features: Features) -> Tensor:
-        """Features -> rotations (B, 3, 3)."""
+    def forward(self, features: Features, landmarks: Tensor) -> Tensor:
+        """Features, landmarks (B, 68, 2) -> rotations (B, 3, 3)."""
         pooled = F.adaptive_avg_pool2d(features.sixteenth, 2).flatten(1).float()
-        return rotation_of(self.out(F.silu(self.hidden(pooled))))
+        centred = landmarks.detach() - landmarks.detach().mean(1, keepdim=True)
+        size = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-4)
+        known = torch.cat([(centred / size).flatten(1), pooled], 1)
+        return rotation_of(self.out(F.silu(self.hidden(known))))
 
 
 def rotation_of(values: Tensor) -> Tensor:
