@@ -9,6 +9,7 @@ import torch
 
 from avatarmmc_blender.backend.conditions.conditions import decode_attributes
 from avatarmmc_blender.backend.evaluation import measures, quality
+from avatarmmc_blender.backend.evaluation.__main__ import main
 from avatarmmc_blender.backend.evaluation.curves import Curve, steps_curve, switch_curve
 from avatarmmc_blender.backend.evaluation.edits import (
     changes,
@@ -211,6 +212,15 @@ def test_the_section_replaces_itself_and_nothing_else(tmp_path):
     assert "mine" in second and second.endswith("after\n")
     assert kept_section(page).startswith(BEGIN)
     assert kept_section(tmp_path / "none.md") == ""
+
+
+@pytest.mark.parametrize("option", ["--generator", "--diffusion"])
+def test_missing_weights_are_named(option, tmp_path):
+    wanted = tmp_path / "other.safetensors"
+    with pytest.raises(SystemExit, match="other.safetensors is missing"):
+        main([option, str(wanted), "--heads", "3", "--output", str(tmp_path / "r.md")])
+    with pytest.raises(SystemExit, match="at least 3"):
+        main(["--heads", "1", "--diffusion", "none", "--faces", "none"])
 
 
 def test_figures_are_means_over_heads(bench):

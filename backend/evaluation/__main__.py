@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
-from ..diffusion.weights import load_diffusion
+from ..diffusion.weights import DiffusionWeightsError, load_diffusion
 from ..generator.fast_images import FastImages
-from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
+from ..generator.weights import BUNDLED_WEIGHTS, WeightsError, load_bundled, weights_hash
 from ..optimise.optimise import Search
 from ..perception.weights import BUNDLED_WEIGHTS as FACE_WEIGHTS
-from ..perception.weights import load_face_network
+from ..perception.weights import FaceWeightsError, load_face_network
 from ..training.latent_pairs import fit_space
 from .curves import guidance_curve, steps_curve, switch_curve
 from .gallery import gallery
@@ -40,9 +40,20 @@ DIFFUSION_WEIGHTS = Path(__file__).parents[1] / "diffusion" / "bundled.safetenso
 OUTPUT = Path("docs") / "results.md"
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Command line."""
-    args = _parser().parse_args()
+    args = _parser().parse_args(arguments)
+    try:
+        evaluate(args)
+    except (WeightsError, DiffusionWeightsError, FaceWeightsError) as error:
+        raise SystemExit(
+            f"{error}; --diffusion none measures the baseline alone, --faces none leaves "
+            "identity out"
+        ) from None
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Measure everything and write the section."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if args.threads:
         torch.set_num_threads(args.threads)
