@@ -162,6 +162,19 @@ def test_networks_are_small():
     assert 2 * count < 12e6
 
 
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """Conditions as far as the visual encoder looks at them."""
+
+    image: torch.Tensor | None
+    image_mask: torch.Tensor | None
+    labels: torch.Tensor | None
+    labels_mask: torch.Tensor | None
+
+    def __len__(self):
+        return 2
+
+
 def test_what_is_masked_cannot_reach_the_tokens():
     encoder = VisualEncoder().eval()
     image, labels = torch.rand(2, 3, SIZE, SIZE), torch.randint(19, (2, SIZE, SIZE))
@@ -169,16 +182,18 @@ def test_what_is_masked_cannot_reach_the_tokens():
     half = mask.clone()
     half[..., :64] = 0
     with torch.no_grad():
-        tokens = encoder(image, half, labels, half)
+        tokens = encoder(Given(image, half, labels, half))
         changed, other = image.clone(), labels.clone()
         changed[..., :64], other[..., :64] = torch.nan, 3
         assert tokens.shape == (2, TOKEN_GRID**2, TOKEN_WIDTH)
-        assert torch.equal(tokens, encoder(changed, half, other, half))
-        alone = encoder(image, mask, None, None)
-        assert torch.allclose(alone, encoder(image, mask, labels, 0 * mask), atol=1e-6)
-        assert not torch.allclose(alone, encoder(image, mask, labels, mask), atol=1e-3)
-        nothing = encoder(None, None, None, None, batch=2)
-        assert torch.equal(nothing, encoder(image, 0 * mask, labels, 0 * mask))
+        assert torch.equal(tokens, encoder(Given(changed, half, other, half)))
+        alone = encoder(Given(image, mask, None, None))
+        assert torch.allclose(alone, encoder(Given(image, mask, labels, 0 * mask)), atol=1e-6)
+        assert not torch.allclose(alone, encoder(Given(image, mask, labels, mask)), atol=1e-3)
+        maps = encoder(Given(None, None, labels, mask))
+        assert torch.allclose(maps, encoder(Given(image, 0 * mask, labels, mask)), atol=1e-6)
+        nothing = encoder(Given(None, None, None, None))
+        assert torch.equal(nothing, encoder(Given(image, 0 * mask, labels, 0 * mask)))
 
 
 def test_weights_come_back_and_bad_files_are_refused(tmp_path):

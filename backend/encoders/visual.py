@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,20 @@ NUM_LABELS = 19
 TOKEN_GRID = 8  # tokens across a picture
 TOKEN_WIDTH = 256
 _STEM = (32, 64, 96, 160)
+
+
+class VisualConditions(Protocol):
+    """image (B, 3, S, S) sRGB 0..1 and labels (B, S, S) int64, each None or with its mask
+    (B, 1, S, S), 1 where it is given."""
+
+    image: Tensor | None
+    image_mask: Tensor | None
+    labels: Tensor | None
+    labels_mask: Tensor | None
+
+    def __len__(self) -> int:
+        """B."""
+        ...
 
 
 class VisualEncoder(nn.Module):
@@ -35,21 +51,12 @@ class VisualEncoder(nn.Module):
         self.place = nn.Parameter(0.02 * torch.randn(1, tokens, width))
         self.nothing = nn.Parameter(0.02 * torch.randn(1, tokens, width))
 
-    def forward(
-        self,
-        image: Tensor | None,
-        image_mask: Tensor | None,
-        labels: Tensor | None,
-        labels_mask: Tensor | None,
-        batch: int | None = None,
-    ) -> Tensor:
-        """image (B, 3, S, S) sRGB 0..1, labels (B, S, S) int64, masks (B, 1, S, S), 1 = given.
-
-        An image or a map may be None with its mask; `batch` says how many heads there are when
-        both are.
-        """
+    def forward(self, conditions: VisualConditions) -> Tensor:
+        """Tokens (B, T, width) of the photos and maps of B heads."""
+        image, image_mask = conditions.image, conditions.image_mask
+        labels, labels_mask = conditions.labels, conditions.labels_mask
         if image is None and labels is None:
-            return self.nothing.expand(batch, -1, -1)
+            return self.nothing.expand(len(conditions), -1, -1)
         like = image if image is not None else labels_mask
         if image is None:
             image_mask = torch.zeros_like(labels_mask)

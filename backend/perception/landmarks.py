@@ -12,6 +12,7 @@ from ..encoders.backbone import DECODER_WIDTH, WIDTHS, Features, convolve
 from .framing import LANDMARKS
 
 _POSE_WIDTH = 96
+_DISTANCE = 30.0  # weight of distances in units of the side beside the heat's entropy
 _SPREAD = 0.035  # of the side: deviation of the heat map that is asked for
 
 
@@ -35,20 +36,23 @@ class LandmarkHead(nn.Module):
 
 
 class PoseHead(nn.Module):
-    """The deepest features -> rotation from the head's axes to the camera's."""
+    """The landmarks' shape and the deepest features -> rotation from head's axes to camera's."""
 
     def __init__(self):
         super().__init__()
-        self.hidden = nn.Linear(WIDTHS[3] * 4, _POSE_WIDTH)
+        self.hidden = nn.Linear(2 * LANDMARKS + WIDTHS[3] * 4, _POSE_WIDTH)
         self.out = nn.Linear(_POSE_WIDTH, 6)
         nn.init.normal_(self.out.weight, 0.0, 0.01)
         with torch.no_grad():  # a face seen from the front: right is -x, down is -z
             self.out.bias.copy_(torch.tensor([1.0, 0, 0, 0, 0, -1.0]))
 
-    def forward(self, features: Features) -> Tensor:
-        """Features -> rotations (B, 3, 3)."""
+    def forward(self, features: Features, landmarks: Tensor) -> Tensor:
+        """Features, landmarks (B, 68, 2) -> rotations (B, 3, 3)."""
         pooled = F.adaptive_avg_pool2d(features.sixteenth, 2).flatten(1).float()
-        return rotation_of(self.out(F.silu(self.hidden(pooled))))
+        centred = landmarks.detach() - landmarks.detach().mean(1, keepdim=True)
+        size = centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-4)
+        known = torch.cat([(centred / size).flatten(1), pooled], 1)
+        return rotation_of(self.out(F.silu(self.hidden(known))))
 
 
 def rotation_of(values: Tensor) -> Tensor:
@@ -74,7 +78,7 @@ def angles(rotation: Tensor) -> Tensor:
 
 
 def landmark_loss(places: Tensor, log_heat: Tensor, truth: Tensor, seen: Tensor) -> Tensor:
-    """Distance in hundredths of the side, hidden landmarks counting less, and the heat's shape."""
+    """The heat's shape, which teaches first, and the distance; hidden landmarks count less."""
     inside = ((truth > 0) & (truth < 1)).all(-1).float()
     weight = inside * (0.3 + 0.7 * seen.float())
     distance = (places - truth).norm(dim=-1)
@@ -83,7 +87,7 @@ def landmark_loss(places: Tensor, log_heat: Tensor, truth: Tensor, seen: Tensor)
     away = (x - truth[..., :1]).square()[:, :, None, :] + (y - truth[..., 1:]).square()[..., None]
     wanted = torch.softmax((-0.5 * away / _SPREAD**2).flatten(2), 2).view_as(log_heat)
     cross = -(wanted * log_heat).sum((2, 3))
-    return 100 * distance + 0.2 * (weight * cross).sum() / weight.sum().clamp_min(1)
+    return _DISTANCE * distance + (weight * cross).sum() / weight.sum().clamp_min(1)
 
 
 def rotation_error(rotation: Tensor, truth: Tensor) -> Tensor:

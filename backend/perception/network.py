@@ -45,6 +45,6 @@ class FaceNetwork(nn.Module):
             self.parser(decoded, features),
             landmarks,
             log_heat,
-            self.pose(features),
+            self.pose(features, landmarks),
             self.identity(features),
         )

@@ -104,7 +104,9 @@ def draw_views(
                 own = restyle(own, rng)
             seed = int(torch.randint(2**31, (1,), generator=rng))
             expression = expression_strength * sample_expressions(1, seed)
-            rows.append(draw_view(images, own, expression, first_head + number, rng))
+            with torch.inference_mode():
+                ws = images.generator.mapping(own.to(images.generator.model.device))
+            rows.append(draw_view(images, ws, own, expression, first_head + number, rng))
     return Views.join(rows)
 
 
@@ -118,12 +120,15 @@ def restyle(z: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def draw_view(
-    images: FastImages, z: Tensor, expression: Tensor, head: int, rng: torch.Generator
+    images: FastImages,
+    ws: Tensor,
+    z: Tensor,
+    expression: Tensor,
+    head: int,
+    rng: torch.Generator,
 ) -> Views:
-    """One head z (1, 104) with an expression (1, 52) from a random camera."""
+    """One head, rows ws (1, R, W) of z (1, 104), posed by `expression` (1, 52), from anywhere."""
     device = images.generator.model.device
-    with torch.inference_mode():
-        ws = images.generator.mapping(z.to(device))
     posed = images.pose(ws, expression.to(device))
     cam2world = random_camera(rng).to(device)
     intrinsics = framed_intrinsics(posed, cam2world, rng)
@@ -133,7 +138,7 @@ def draw_view(
     normal = picture.normal @ rotation.T
     return Views(
         head=torch.tensor([head]),
-        z=z,
+        z=z.cpu(),
         expression=expression,
         camera=torch.cat([cam2world.flatten(), intrinsics.flatten()])[None].cpu(),
         color=_bytes(picture.color).permute(2, 0, 1)[None].cpu(),

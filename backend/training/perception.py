@@ -29,8 +29,7 @@ from .photo_augment import Photos, augment, plain
 
 log = logging.getLogger("avatarmmc.training")
 
-_ROTATION, _IDENTITY = 0.05, 0.25  # weights of these losses; those of labels and landmarks are 1
-_LANDMARKS = 0.3
+_LOSS_WEIGHTS = {"labels": 1.0, "landmarks": 0.5, "rotation": 1.0, "identity": 0.25}
 _CHECK_BATCH = 32
 
 
@@ -99,12 +98,13 @@ class PerceptionTrainer:
             read.landmarks, read.log_heat, photos.landmarks.to(d), photos.seen.to(d)
         )
         scale = self.network.identity.log_scale
-        return {
+        losses = {
             "labels": parser_loss(read.logits, photos.label.to(d)),
-            "landmarks": _LANDMARKS * places,
-            "rotation": _ROTATION * 10 * turn,
-            "identity": _IDENTITY * identity_loss(read.embedding, head.to(d), scale),
+            "landmarks": places,
+            "rotation": turn,
+            "identity": identity_loss(read.embedding, head.to(d), scale),
         }
+        return {name: _LOSS_WEIGHTS[name] * value for name, value in losses.items()}
 
     def averaged(self) -> FaceNetwork:
         """The network with the moving average of the weights."""
@@ -276,17 +276,18 @@ def main() -> None:
     for name, value in asdict(defaults).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--pool", type=Path, default=Path("runs/pairs"))
+    parser.add_argument("--check-every", type=int, default=500, help="steps")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     parser.add_argument("--output", type=Path, default=Path("runs/perception"))
     args = vars(parser.parse_args())
     pool, minutes, threads = args.pop("pool"), args.pop("minutes"), args.pop("threads")
-    device, output = args.pop("device"), args.pop("output")
+    device, output, every = args.pop("device"), args.pop("output"), args.pop("check_every")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if threads:
         torch.set_num_threads(threads)
-    train(PerceptionSettings(**args), read_pool(pool), device, output, minutes)
+    train(PerceptionSettings(**args), read_pool(pool), device, output, minutes, every)
 
 
 if __name__ == "__main__":

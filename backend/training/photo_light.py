@@ -60,11 +60,11 @@ def light(color: Tensor, normal: Tensor, label: Tensor, rng: torch.Generator) ->
         shine = shine + share * glint
     shadow = torch.sigmoid(3 * smooth_noise(rng, batch, 1, 4, size) + 3.0)
     shadow = 1 - (1 - shadow) * (uniform(rng, batch, 1, 1, 1) < 0.35)
-    irradiance = (1 - strength) * sky + 1.25 * strength * lamps * shadow
+    irradiance = (1 - strength) * sky + 1.1 * strength * lamps * shadow
     shine = (
         shine * shadow * strength * uniform(rng, batch, 1, 1, 1, low=-0.05, high=0.22).clamp_min(0)
     )
-    exposure = torch.exp2(0.45 * torch.randn(batch, 1, 1, 1, generator=rng))
+    exposure = torch.exp2(0.35 * torch.randn(batch, 1, 1, 1, generator=rng))
     return ((albedo * irradiance + 0.5 * shine) * exposure).clamp(0, 1) ** (1 / GAMMA)
 
 
