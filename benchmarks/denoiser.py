@@ -62,9 +62,9 @@ def agreement(asked: Conditions, found: Conditions) -> dict[str, float]:
     for i, attribute in enumerate(ATTRIBUTES):
         both = asked.attributes_given[:, i] & found.attributes_given[:, i]
         a, b = asked.attributes[both, i], found.attributes[both, i]
-        if attribute.choices:
+        if attribute.choices and len(a):
             result[attribute.name] = float((a == b).float().mean())
-        elif len(a) > 8 and a.std() > 0 and b.std() > 0:
+        elif not attribute.choices and len(a) > 8 and a.std() > 0 and b.std() > 0:
             result[attribute.name] = float(torch.corrcoef(torch.stack([a, b]))[0, 1])
     return result
 
@@ -76,7 +76,8 @@ def summary(result: dict[str, float]) -> dict[str, float]:
     found = {}
     for title, is_choice in parts.items():
         values = [value for name, value in result.items() if names[name] == is_choice]
-        found[title] = round(sum(values) / len(values), 4)
+        if values:
+            found[title] = round(sum(values) / len(values), 4)
     return found
 
 

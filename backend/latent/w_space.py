@@ -112,7 +112,7 @@ def _directions(white: Tensor, targets: Tensor, taken: Tensor) -> Tensor:
     (N, t) in their order (Gram-Schmidt), but for columns that follow from earlier ones.
 
     So a number of a latent is a derived value less what earlier ones say about it, whichever
-    weights the generator has: a denoiser nearly survives new ones.
+    weights the generator has, and a denoiser trained before is a start for new ones.
     """
     targets = targets - targets.mean(0)
     # columns of `white` are uncorrelated: least squares needs no inverse
