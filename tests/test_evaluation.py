@@ -88,7 +88,7 @@ def test_held_out_heads_repeat_and_differ(images, bench):
 def test_the_truth_is_perfect(bench):
     found = measure(bench, Truth(bench), ALL, 2)
     assert found.overlap == pytest.approx(1.0, abs=0.01)
-    assert found.surface < 0.01 and found.color < 0.5
+    assert found.surface < 0.01 and found.points < 0.01 and found.color < 0.5
     assert found.identity == pytest.approx(1.0, abs=1e-4)
 
 

@@ -60,13 +60,15 @@ class Bench:
 @dataclass(frozen=True)
 class Quality:
     """Means over heads; nan where not measured.  overlap: mIoU of labels; agreement: mean of the
-    attributes', each in `attributes`; surface: mm; color: of 255; identity: cosine."""
+    attributes', each in `attributes`; surface: mm, and `points`: of equal points, which tells more;
+    color: of 255; identity: cosine."""
 
     heads: int
     overlap: float = float("nan")
     agreement: float = float("nan")
     attributes: dict[str, float] = field(default_factory=dict, repr=False)
     surface: float = float("nan")
+    points: float = float("nan")
     color: float = float("nan")
     identity: float = float("nan")
 
@@ -100,6 +102,7 @@ def _measure_head(
     if "image" in kept:
         truth = bench.truth(head)
         found["surface"] = surface_error(bench.images, result.skin, truth.skin)
+        found["points"] = shape_distance(bench.images, result.skin, truth.skin)
         found["color"] = color_error(bench.images, result.skin, truth.skin)
         if bench.network is not None:
             own = embedding(bench.network, result)

@@ -20,14 +20,15 @@ is that of the plain render. mIoU: labels of the result, seen by the condition's
 the map, mean over the classes that either shows, then over heads. Agreement: correlation over
 heads of what was asked and what is measured on the result, for choices the share that match; mean
 over attributes. Surface error: median distance of the true face's points from the result's surface
-after the best similarity, at a head of 230 mm, mean over heads. Colour error: of the face's colours
-without light. Identity: cosine of the face network's embeddings, mean of three views. Editing: one
-edit a head, by attributes; change of the head's pixels without light, the median over edits of that
-outside the region over that inside. Several seeds (8 unless said otherwise above): mean over pairs
-of answers to the same map and attributes. The baseline searches the same latent by the gradient of
-masked L1, face-network features (if weights are given), label cross-entropy, attributes, landmarks
-and prior, and is told the camera, which the diffusion is not. The average head is that of the mean
-latent, whatever is asked: what any method has to beat."""
+after the best similarity, at a head of 230 mm, mean over heads; faces slide over one another in
+it, so the mean distance of equal points of both faces stands beside it. Colour error: of the
+face's colours without light. Identity: cosine of the face network's embeddings, mean of three
+views. Editing: one edit a head, by attributes; change of the head's pixels without light, the
+median over edits of that outside the region over that inside. Several seeds (8 unless said
+otherwise above): mean over pairs of answers to the same map and attributes. The baseline searches
+the same latent by the gradient of masked L1, face-network features (if weights are given), label
+cross-entropy, attributes, landmarks and prior, and is told the camera, which the diffusion is not.
+The average head is that of the mean latent, whatever is asked: what any method has to beat."""
 
 
 def section(
