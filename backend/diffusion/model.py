@@ -48,12 +48,11 @@ class LatentDiffusion(nn.Module):
     def _visual_tokens(self, conditions: Conditions) -> Tensor:
         """The encoder sees only heads that have a picture; all others share its null tokens."""
         shown = conditions.given("image") | conditions.given("labels")
-        tokens = self.visual(None, None, None, None, batch=len(conditions))
+        tokens = self.visual(Conditions.none(len(conditions), conditions.attributes.device))
         if not shown.any():
             return tokens
-        seen = conditions.select(shown)
-        pictures = (seen.image, seen.image_mask, seen.labels, seen.labels_mask)
-        return tokens.index_put((shown.nonzero()[:, 0],), self.visual(*pictures))
+        own = self.visual(conditions.select(shown))
+        return tokens.index_put((shown.nonzero()[:, 0],), own)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d).
