@@ -38,7 +38,6 @@ from avatarmmc_blender.backend.training.diffusion import (
 )
 from avatarmmc_blender.backend.training.dropout import Dropout
 from avatarmmc_blender.backend.training.latents import sample_training_latents
-from avatarmmc_blender.backend.training.masks import random_masks
 from avatarmmc_blender.backend.training.pairs import Views
 from avatarmmc_blender.backend.training.readout import solve_readout
 from tests.tiny_diffusion import some_conditions, tiny_model
@@ -285,15 +284,3 @@ def test_photos_train_too_and_start_from_attributes_alone(generator, tmp_path):
     assert any(changed)
     save_diffusion(trainer.averaged(), tmp_path / "photos.safetensors", "abc", 2)
     assert load_diffusion(tmp_path / "photos.safetensors").visual is not None
-
-
-def test_masks_hide_whole_classes_and_strokes():
-    labels = some_views().label.long()
-    masks = random_masks(labels.repeat(8, 1, 1), torch.Generator().manual_seed(0))
-    assert masks.shape == (48, 1, SIZE, SIZE) and set(masks.unique().tolist()) == {0.0, 1.0}
-    given = masks.mean((1, 2, 3))
-    assert 0.15 < (given == 1).float().mean() < 0.6
-    assert given.mean() > 0.4
-    assert torch.equal(
-        masks, random_masks(labels.repeat(8, 1, 1), torch.Generator().manual_seed(0))
-    )

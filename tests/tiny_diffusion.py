@@ -25,13 +25,11 @@ class TinyVisual(nn.Module):
     def forward(self, conditions: Conditions) -> Tensor:
         image, image_mask = conditions.image, conditions.image_mask
         labels, labels_mask = conditions.labels, conditions.labels_mask
-        if image is None and labels is None:
-            return self.null.expand(len(conditions), -1, -1)
         labels = None if labels is None else labels[:, None].float().expand(-1, 3, -1, -1) / 19
         tokens = []
         for i, (value, mask) in enumerate(((image, image_mask), (labels, labels_mask))):
             if value is None:
-                tokens.append(self.null[:, i].expand(len(tokens[0] if tokens else labels), -1))
+                tokens.append(self.null[:, i].expand(len(conditions), -1))
                 continue
             features = torch.cat([(value * mask).mean((2, 3)), mask.mean((2, 3))], 1)
             given = mask.flatten(1).any(1)[:, None]

@@ -51,7 +51,8 @@ class LatentDiffusion(nn.Module):
         tokens = self.visual(Conditions.none(len(conditions), conditions.attributes.device))
         if not shown.any():
             return tokens
-        return tokens.index_put((shown.nonzero()[:, 0],), self.visual(conditions.select(shown)))
+        own = self.visual(conditions.select(shown))
+        return tokens.index_put((shown.nonzero()[:, 0],), own)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
         """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d).

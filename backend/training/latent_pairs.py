@@ -13,9 +13,8 @@ from ..generator.generator import Generator
 from ..latent.w_space import WSpace
 from .dropout import Dropout
 from .latents import sample_training_latents
-from .masks import random_masks
 from .pairs import Views
-from .photo_augment import augment
+from .visual_pairs import visuals
 
 _STATISTICS_SAMPLES = 10_000
 
@@ -66,14 +65,9 @@ def draw_batch(
 
 
 def _pictures(views: Views, rng: torch.Generator) -> dict[str, Tensor]:
-    """Photos and label maps of views, with holes, those of photo and map apart."""
-    photos = augment(views, rng)
-    return {
-        "image": photos.image,
-        "image_mask": random_masks(photos.label, rng),
-        "labels": photos.label,
-        "labels_mask": random_masks(photos.label, rng),
-    }
+    """Photos and label maps of views, each with holes of its own."""
+    names = ("image", "image_mask", "labels", "labels_mask")
+    return dict(zip(names, visuals(views, rng), strict=True))
 
 
 @torch.no_grad()
