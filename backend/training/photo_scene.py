@@ -8,6 +8,7 @@ from torch import Tensor
 from .photo_light import smooth_noise, uniform
 
 CLOTH, HAIR, HAT = 18, 13, 14
+_PLAIN = 0.35  # of the patterns are no more than a gradient, as walls and skies are
 _JAW, _CHIN, _BROWS = slice(0, 17), 8, slice(17, 27)
 
 
@@ -25,7 +26,8 @@ def pattern(rng: torch.Generator, batch: int, size: int) -> Tensor:
     grey = uniform(rng, batch, 1, 1, 1)
     base = base + (base.mean(1, keepdim=True) - base) * grey
     slope = 0.5 * torch.randn(batch, 3, 2, 1, 1, generator=rng)
-    picture = base + slope[:, :, 0] * (x - 0.5) + slope[:, :, 1] * (y - 0.5)
+    calm = base + 0.5 * (slope[:, :, 0] * (x - 0.5) + slope[:, :, 1] * (y - 0.5))
+    picture = calm
     for cells, share in ((3, 0.6), (7, 0.5), (20, 0.35), (60, 0.2)):
         amount = 0.35 * uniform(rng, batch, 1, 1, 1) * (uniform(rng, batch, 1, 1, 1) < share)
         picture = picture + amount * smooth_noise(rng, batch, 3, cells, size)
@@ -34,7 +36,9 @@ def pattern(rng: torch.Generator, batch: int, size: int) -> Tensor:
     angle = uniform(rng, batch, 1, 1, high=torch.pi)
     phase = (x * angle.cos() + y * angle.sin()) * uniform(rng, batch, 1, 1, low=10, high=90)
     stripes = torch.sign(phase.sin())[:, None] * (uniform(rng, batch, 1, 1, 1) < 0.15)
-    return (picture + 0.12 * stripes * torch.randn(batch, 3, 1, 1, generator=rng)).clamp(0, 1)
+    picture = picture + 0.12 * stripes * torch.randn(batch, 3, 1, 1, generator=rng)
+    plain = uniform(rng, batch, 1, 1, 1) < _PLAIN
+    return torch.where(plain, calm, picture).clamp(0, 1)
 
 
 def _box(picture: Tensor, rng: torch.Generator, grid: tuple[Tensor, Tensor]) -> Tensor:
