@@ -26,7 +26,7 @@ PYTHONS = ((3, 11), (3, 13))
 # What goes into the extension: the add-on at its root, the two libraries as folders in it.
 PACKAGES = {"avatarmmc_blender": "", "backend": "backend", "meshing": "meshing"}
 SUFFIXES = {".py", ".npz", ".safetensors", ".json", ".md", ".png"}
-DEVELOPMENT_ONLY = ("backend/training", "backend/head_model/build")
+DEVELOPMENT_ONLY = ("backend/training", "backend/evaluation", "backend/head_model/build")
 
 # Wheels that Blender lacks and installs with the extension.  One built for the stable ABI serves
 # every Python; a wheel of a single Python (PyMCubes) would shut the others out, so its work is

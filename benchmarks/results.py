@@ -23,6 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
+from avatarmmc_blender.backend.evaluation.page import kept_section
+
 from . import attribute_agreement
 from .attribute_agreement import Agreement
 from .field_accuracy import Accuracy
@@ -197,7 +199,9 @@ def main() -> None:
     else:
         complete = max(1, arguments.heads // 10)
         sizes = Sizes(heads=arguments.heads, complete_heads=complete)
-    write_whole(arguments.output, run(sizes))
+    text = run(sizes)
+    kept = kept_section(arguments.output)  # what another command wrote into the same page
+    write_whole(arguments.output, f"{text}\n{kept}\n" if kept else text)
 
 
 if __name__ == "__main__":

@@ -140,10 +140,12 @@ class HeadModel:
     @cached_property
     def _subdivision(self) -> Tensor:
         size = (len(self.surface_canonical), len(self.v_template))
-        matrix = torch.sparse_coo_tensor(
-            self.subdivision_indices, self.subdivision_values, size, check_invariants=False
-        )
-        return matrix.coalesce()
+        # kept for all later calls, some of which need gradients: no inference tensor
+        with torch.inference_mode(False):
+            matrix = torch.sparse_coo_tensor(
+                self.subdivision_indices, self.subdivision_values, size, check_invariants=False
+            )
+            return matrix.coalesce()
 
     def eyeballs(self, vertices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return centre (B,2,3), radius (B,2) and unit gaze (B,2,3) of the left and right eye."""

@@ -62,9 +62,7 @@ def learning_rate(settings: TrainSettings, step: int) -> float:
     """Rate at a step: warm-up, constant for a quarter of the run, then cosine to 2 %."""
     fraction = step / settings.steps
     decay = 0.5 * (1 + math.cos(math.pi * max(0.0, (fraction - 0.25) / 0.75)))
-    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * (
-        0.02 + 0.98 * decay
-    )
+    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * (0.02 + 0.98 * decay)
 
 
 def parameter_groups(generator: Generator) -> list[dict]:
@@ -101,9 +99,7 @@ class Trainer:
     def run_step(self) -> dict[str, float]:
         """One optimiser step; returns the losses."""
         s = self.settings
-        targets = make_targets(
-            self.model, self.atlas, s.batch, s.pairs, s.volume_points, self.rng
-        )
+        targets = make_targets(self.model, self.atlas, s.batch, s.pairs, s.volume_points, self.rng)
         losses = self.losses(targets)
         total = sum(LOSS_WEIGHTS[name] * value for name, value in losses.items())
         rate = learning_rate(s, self.step)

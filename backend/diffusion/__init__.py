@@ -1,0 +1,1 @@
+"""Latent diffusion over a generator: schedule, denoiser, samplers, guidance, editing."""

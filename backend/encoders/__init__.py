@@ -1,0 +1,1 @@
+"""Conditions into tokens for the denoiser, and the backbone that the face networks share."""

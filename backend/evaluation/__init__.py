@@ -1,0 +1,1 @@
+"""Measures the latent diffusion against the optimisation baseline on held-out heads."""

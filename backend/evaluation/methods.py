@@ -1,0 +1,138 @@
+"""The two ways to a latent that are compared, behind one call."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from ..conditions.conditions import Conditions
+from ..diffusion.editing import Edit, run_edit, untouched_rows
+from ..diffusion.guidance import Guidance, guided
+from ..diffusion.model import LatentDiffusion
+from ..diffusion.samplers import dpm_solver_2m, draw_noise, time_grid
+from ..generator.fast_images import FastImages
+from ..latent.w_space import WSpace
+from ..optimise.losses import LossWeights, Target
+from ..optimise.optimise import Search, optimise, search_latent
+from ..perception.network import FaceNetwork
+from .held_out import HeldOutHead, join
+
+_BATCH = 16
+_EDIT_SWITCH = 0.6
+
+
+class Method(Protocol):
+    """A way from conditions to latents."""
+
+    name: str
+
+    def answer(self, heads: list[HeldOutHead], asked: list[Conditions], seed: int) -> Tensor:
+        """Latents (B, k, d) for conditions (batches of 1) made from held-out heads."""
+        ...
+
+    def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
+        """Latent (1, k, d) of an edited head whose own latent (1, k, d) is known."""
+        ...
+
+
+@dataclass
+class Diffusion:
+    """The denoiser, `steps` evaluations of it."""
+
+    model: LatentDiffusion
+    steps: int = 20
+    guidance: Guidance = field(default_factory=Guidance)
+    switch: float = _EDIT_SWITCH
+    name: str = "diffusion"
+
+    def answer(self, heads: list[HeldOutHead], asked: list[Conditions], seed: int) -> Tensor:
+        """Samples for all conditions, in batches."""
+        parts = []
+        for start in range(0, len(asked), _BATCH):
+            conditions = join(asked[start : start + _BATCH])
+            device = conditions.attributes.device
+            noise = draw_noise(len(conditions), self.model.space.shape, seed + start, device)
+            predict = guided(self.model, conditions, self.guidance)
+            parts.append(dpm_solver_2m(predict, noise, time_grid(self.steps)))
+        return torch.cat(parts)
+
+    def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
+        """Two stages from the noised latent; rows the edit has no part in are kept."""
+        keep = untouched_rows(self.model.space.row_names, edit.changed)
+        noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
+        return run_edit(
+            self.model, edit, noise, time_grid(self.steps), self.switch, self.guidance, keep, latent
+        )
+
+
+@dataclass
+class Optimisation:
+    """Search of the latent by the losses' gradient; it is told the camera of photo and map.
+
+    Seed 0 starts from the mean latent, as the spec's baseline does, others from beside it.
+
+    With a face network a photo also brings its landmarks and, where no map is given, its labels.
+    """
+
+    images: FastImages
+    space: WSpace
+    network: FaceNetwork | None = None
+    search: Search = field(default_factory=Search)
+    name: str = "optimisation"
+
+    def answer(self, heads: list[HeldOutHead], asked: list[Conditions], seed: int) -> Tensor:
+        """One search after the other."""
+        found = []
+        for number, (head, conditions) in enumerate(zip(heads, asked, strict=True)):
+            own = seed and seed + number
+            target = self.target(head, conditions)
+            found.append(optimise(self.images, self.space, target, self.network, self.search, own))
+        return torch.cat(found)
+
+    def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
+        """A search from the head's latent under the edited conditions, pulled to that head."""
+        target = self.target(head, edit.edited)
+        weights = LossWeights(prior=3e-3)
+        return search_latent(
+            self.images, self.space, target, latent, self.search, weights, self.network
+        )
+
+    @torch.no_grad()
+    def target(self, head: HeldOutHead, asked: Conditions) -> Target:
+        """What the search is to meet."""
+        if self.network is None or not bool(asked.given("image")):
+            return Target(asked, head.camera)
+        read = self.network(asked.image)
+        if not bool(asked.given("labels")):
+            labels = read.logits.argmax(1)
+            values = vars(asked) | {"labels": labels, "labels_mask": asked.image_mask}
+            asked = Conditions(**values)
+        return Target(asked, head.camera, read.landmarks[0])
+
+
+@dataclass
+class AverageHead:
+    """The head of the mean latent whatever is asked: what any method has to beat."""
+
+    space: WSpace
+    name: str = "average head"
+
+    def answer(self, heads: list[HeldOutHead], asked: list[Conditions], seed: int) -> Tensor:
+        """Latents of nought."""
+        return asked[0].attributes.new_zeros(len(asked), *self.space.shape)
+
+    def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
+        """The head as it was."""
+        return latent
+
+
+def seconds_per_answer(method: Method, heads: list[HeldOutHead], asked: list[Conditions]) -> float:
+    """Mean time of answers asked for one by one."""
+    begun = time.perf_counter()
+    for head, conditions in zip(heads, asked, strict=True):
+        method.answer([head], [conditions], 0)
+    return (time.perf_counter() - begun) / len(heads)

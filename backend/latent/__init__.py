@@ -1,0 +1,1 @@
+"""The spaces that diffusion works in: style vectors of a generator as rows of unit scale."""

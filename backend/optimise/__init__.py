@@ -1,0 +1,1 @@
+"""Optimisation of a generator's latent against conditions: the baseline, and refinement."""

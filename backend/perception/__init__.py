@@ -1,0 +1,1 @@
+"""Photos: loading, finding the face, landmarks and pose, labels, identity."""

@@ -1,0 +1,281 @@
+"""Trains the denoiser on heads of the generator: `python -m backend.training.diffusion`.
+
+Every step draws new heads, measures what they are and learns to denoise their latents under a
+random subset of that; with `--pool`, a folder made by `python -m backend.training.pairs`, it also
+shows photos and label maps.  Batches follow from seed and step alone, so an interrupted run goes on
+exactly where it was with the same command, and several processes
+(`accelerate launch -m backend.training.diffusion ...`) share the batches that one would see.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor, nn
+
+from ..diffusion.denoiser import DenoiserConfig
+from ..diffusion.model import LatentDiffusion
+from ..diffusion.weights import load_diffusion, save_diffusion
+from ..encoders.visual import VisualEncoder
+from ..generator.generator import Generator
+from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
+from .latent_pairs import Batch, draw_batch, fit_space
+from .pairs import Views, read_pool
+
+log = logging.getLogger("avatarmmc.training")
+
+_HELD_OUT = 10**9  # above every step: the seed of batches that are never trained on
+_TIME_BANDS = 4
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """One training run; stored in its checkpoint, which only resumes under the same settings."""
+
+    steps: int = 100_000
+    batch: int = 256
+    photo_batch: int = 64
+    learning_rate: float = 4e-4
+    warm_up: int = 500
+    ema: float = 0.9995
+    seed: int = 0
+    width: int = 192
+    context_width: int = 256
+
+    def denoiser(self) -> DenoiserConfig:
+        """Sizes of the network."""
+        return DenoiserConfig(width=self.width, context_width=self.context_width)
+
+
+def learning_rate(settings: DiffusionSettings, step: int) -> float:
+    """Rate at a step: warm-up, constant for a third of the run, then cosine to 2 %."""
+    late = max(0.0, (step / settings.steps - 1 / 3) * 1.5)
+    decay = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late))
+    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * decay
+
+
+class TrainingLoss(nn.Module):
+    """The model as a function to its loss, which is what several processes have to share."""
+
+    def __init__(self, model: LatentDiffusion):
+        super().__init__()
+        self.model = model
+
+    def forward(self, batches: list[Batch]) -> Tensor:
+        """Squared errors (B,) of all heads of some batches."""
+        losses = [self.model.loss(b.clean, b.noise, b.t, b.conditions) for b in batches]
+        return torch.cat(losses)
+
+
+class Trainer:
+    """Model, its moving average and optimiser: all that a checkpoint holds."""
+
+    def __init__(
+        self,
+        settings: DiffusionSettings,
+        generator: Generator,
+        accelerator: Accelerator,
+        views: Views | None = None,
+    ):
+        for size in (settings.batch, settings.photo_batch):
+            if size % accelerator.num_processes:
+                raise ValueError(
+                    f"a batch of {size} cannot be shared by {accelerator.num_processes} "
+                    "processes; choose a multiple"
+                )
+        torch.manual_seed(settings.seed)
+        self.settings, self.accelerator, self.views = settings, accelerator, views
+        self.generator = generator.to(accelerator.device)
+        visual = None if views is None else VisualEncoder(settings.context_width)
+        self.model = LatentDiffusion(fit_space(self.generator), settings.denoiser(), visual)
+        parameters = list(self.model.parameters())
+        optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
+        loss = TrainingLoss(self.model)
+        self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
+        self._start_average()
+        self.step = 0
+
+    def start_from(self, path: Path) -> None:
+        """Take over weights trained before, for another generator or without photos.
+
+        What they have not is left as it is; the statistics of the latents stay this generator's.
+        """
+        state = load_diffusion(path).state_dict()
+        known = {name: value for name, value in state.items() if not name.startswith("space.")}
+        self.model.load_state_dict(known, strict=False)
+        self._start_average()
+
+    def _start_average(self) -> None:
+        state = self.model.state_dict()
+        self.average = {name: value.detach().clone() for name, value in state.items()}
+
+    def draw(self, step: int) -> list[Batch]:
+        """This process's part of the batches of a step."""
+        s, part = self.settings, self.accelerator
+        share = (part.process_index, part.num_processes)
+        rng = torch.Generator().manual_seed((s.seed << 40) + step)
+        space = self.model.space
+        batches = [draw_batch(self.generator, space, s.batch, rng, part=share)]
+        if self.views is not None:
+            shown = draw_batch(self.generator, space, s.photo_batch, rng, self.views, share)
+            batches.append(shown)
+        return batches
+
+    def run_step(self) -> dict[str, float]:
+        """One optimiser step; returns the losses, also by bands of time."""
+        batches = self.draw(self.step)
+        losses = self.loss(batches)
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.settings, self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(losses.mean())
+        self.accelerator.clip_grad_norm_(self.loss.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        self._update_average()
+        return _report(losses.detach(), torch.cat([batch.t for batch in batches]))
+
+    def _update_average(self) -> None:
+        beta = min(self.settings.ema, (self.step + 1) / (self.step + 10))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                if value.is_floating_point():
+                    self.average[name].lerp_(value, 1 - beta)
+                else:
+                    self.average[name].copy_(value)
+
+    def averaged(self) -> LatentDiffusion:
+        """The model with averaged weights, for use."""
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self.average)
+        return model.eval().requires_grad_(False)
+
+    def save(self, path: Path) -> None:
+        """Write everything needed to go on exactly, aside and then renamed."""
+        state = {
+            "settings": asdict(self.settings),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+        }
+        aside = path.with_suffix(".tmp")
+        torch.save(state, aside)
+        aside.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Resume from a checkpoint of the same settings."""
+        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
+        if state["settings"] != asdict(self.settings):
+            raise ValueError(
+                f"{path} was trained with {state['settings']}, asked for {asdict(self.settings)}: "
+                "use the same options or another --output"
+            )
+        self.model.load_state_dict(state["model"])
+        self.average = state["average"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+
+def _report(losses: Tensor, t: Tensor) -> dict[str, float]:
+    """Mean loss, and that of each quarter of the time, from little noise (1) to much (4)."""
+    report = {"loss": float(losses.mean())}
+    band = (t * _TIME_BANDS).long().clamp(max=_TIME_BANDS - 1)
+    for i in range(_TIME_BANDS):
+        inside = losses[band == i]
+        if len(inside):
+            report[f"loss{i + 1}"] = float(inside.mean())
+    return report
+
+
+@torch.no_grad()
+def held_out_loss(trainer: Trainer, batches: int = 4) -> float:
+    """Loss of the averaged weights on heads that no step trains on."""
+    loss = TrainingLoss(trainer.averaged())
+    losses = [loss(trainer.draw(_HELD_OUT + i)).mean() for i in range(batches)]
+    return float(torch.stack(losses).mean())
+
+
+def train(
+    trainer: Trainer, output: Path, generator_hash: str, save_every: int = 1000, minutes: float = 0
+) -> None:
+    """Run or resume a training, for at most `minutes` if given.
+
+    The main process writes checkpoint.pt, log.jsonl and diffusion.safetensors into `output`.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    checkpoint = output / "checkpoint.pt"
+    settings, main = trainer.settings, trainer.accelerator.is_main_process
+    if checkpoint.exists():
+        trainer.load(checkpoint)
+        log.info("resumed at step %d", trainer.step)
+    trainer.accelerator.wait_for_everyone()
+    sums: dict[str, list[float]] = {}
+    started = begun = time.monotonic()
+    while trainer.step < settings.steps:
+        for name, value in trainer.run_step().items():
+            sums.setdefault(name, []).append(value)
+        late = minutes and time.monotonic() - started > 60 * minutes
+        last = late or trainer.step == settings.steps
+        if main and (trainer.step % 100 == 0 or last):
+            record = {name: round(sum(values) / len(values), 5) for name, values in sums.items()}
+            record |= {"step": trainer.step, "seconds": round(time.monotonic() - begun, 1)}
+            _write_record(output, record)
+            sums, begun = {}, time.monotonic()
+        if main and (trainer.step % save_every == 0 or last):
+            trainer.save(checkpoint)
+            save_diffusion(
+                trainer.averaged(), output / "diffusion.safetensors", generator_hash, trainer.step
+            )
+            _write_record(output, {"step": trainer.step, "held_out": held_out_loss(trainer)})
+        if late:
+            break
+    trainer.accelerator.wait_for_everyone()
+
+
+def _write_record(output: Path, record: dict) -> None:
+    with open(output / "log.jsonl", "a") as file:
+        file.write(json.dumps(record) + "\n")
+    log.info("%s", record)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m backend.training.diffusion", description=__doc__
+    )
+    for name, value in asdict(DiffusionSettings()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    parser.add_argument("--generator", type=Path, default=BUNDLED_WEIGHTS)
+    parser.add_argument("--pool", type=Path, help="views for photos and label maps")
+    parser.add_argument("--start-from", type=Path, help="weights of a denoiser to begin with")
+    parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
+    parser.add_argument("--minutes", type=float, default=0, help="stop after, 0 for never")
+    parser.add_argument("--output", type=Path, default=Path("runs/diffusion"))
+    args = vars(parser.parse_args())
+    settings = DiffusionSettings(**{name: args.pop(name) for name in asdict(DiffusionSettings())})
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if args["threads"]:
+        torch.set_num_threads(args["threads"])
+    views = None if args["pool"] is None else read_pool(args["pool"])
+    # a batch may by chance show no photo at all
+    unused = DistributedDataParallelKwargs(find_unused_parameters=views is not None)
+    accelerator = Accelerator(cpu=args["cpu"], kwargs_handlers=[unused])
+    trainer = Trainer(settings, load_bundled(path=args["generator"]), accelerator, views)
+    if args["start_from"] is not None:
+        trainer.start_from(args["start_from"])
+    train(trainer, args["output"], weights_hash(args["generator"]), minutes=args["minutes"])
+
+
+if __name__ == "__main__":
+    main()
