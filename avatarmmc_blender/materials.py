@@ -17,7 +17,7 @@ SUBSURFACE_SCALE = 0.004  # metres
 
 def color_image_name(material: Material) -> str:
     """Return the name of the material's colour image."""
-    return f"{material.name} Color"
+    return material.image_name or f"{material.name} Color"
 
 
 def normal_image_name(material: Material) -> str:
@@ -102,12 +102,16 @@ def _link_normal_map(
 def _packed_image(
     name: str, images: Mapping[str, bytes], color_space: str, created: list[bpy.types.ID]
 ) -> bpy.types.Image:
-    """Create an image whose PNG file lives inside the .blend; Blender decodes it when drawn."""
+    """Return the image whose PNG file lives inside the .blend; Blender decodes it when drawn."""
+    path = f"//{name}.png"  # exporters take the texture's file name from here
+    for item in created:
+        if isinstance(item, bpy.types.Image) and item.filepath_raw == path:
+            return item
     file = images[name]
     image = bpy.data.images.new(name, 8, 8)
     created.append(image)
     image.source = "FILE"
-    image.filepath_raw = f"//{name}.png"  # exporters take the texture's file name from here
+    image.filepath_raw = path
     image.pack(data=file, data_len=len(file))
     image.colorspace_settings.name = color_space
     return image

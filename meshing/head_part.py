@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .rigged_head import Material, Part
 from .template import Template
 
 DENSITIES = ("cage", "high")
+# Material slots beside "Skin", by the model's region masks; later ones win where two meet. They
+# show one image: no border is seen until an artist changes one of them.
+SLOTS = {
+    "Scalp": ("scalp",),
+    "Neck": ("neck",),
+    "Ears": ("ears",),
+    "Brows": ("brows",),
+    "Lips": ("lips",),
+    "Mouth": ("mouth_bag", "tongue"),
+}
 SMALLEST_WEIGHT = 0.002  # weights below are dropped, as file formats keep few per vertex
 
 
@@ -32,8 +44,8 @@ def build_head_part(
         vertices=np.asarray(matrix @ cage, np.float32),
         faces=faces.astype(np.int32),
         uvs=uvs.astype(np.float32),
-        material_index=np.zeros(len(faces), np.int32),
-        materials=(skin_material(albedo),),
+        material_index=material_slots(template, rows, faces),
+        materials=skin_materials(albedo),
         weights=normalized_weights(np.asarray(matrix @ template.weights)),
         shape_keys=dict(zip(template.expression_names, keys, strict=True)),
     )
@@ -54,6 +66,21 @@ def normalized_weights(weights: np.ndarray) -> np.ndarray:
     return (kept / kept.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def material_slots(template: Template, rows: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the slot (F,) int32 of quads (F, 4) whose vertices are guide-surface rows (N,)."""
+    slots = np.zeros(len(faces), np.int32)
+    for number, names in enumerate(SLOTS.values(), start=1):
+        mask = sum(template.masks_on_surface(name)[rows] for name in names)
+        slots[mask[faces].mean(axis=1) > 0.5] = number
+    return slots
+
+
+def skin_materials(albedo: np.ndarray) -> tuple[Material, ...]:
+    """Return the materials of the slots with an albedo image (R, R, 3) uint8."""
+    skin = skin_material(albedo)
+    return (skin, *(replace(skin, name=name) for name in SLOTS))
+
+
 def skin_material(albedo: np.ndarray) -> Material:
     """Return the material of skin with an albedo image (R, R, 3) uint8."""
     mean_color = albedo.reshape(-1, 3).mean(axis=0) / 255.0
@@ -64,6 +91,7 @@ def skin_material(albedo: np.ndarray) -> Material:
         roughness=0.48,
         specular=0.35,
         subsurface=0.20,
+        image_name="Skin Color",
     )
 
 

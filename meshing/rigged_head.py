@@ -12,7 +12,10 @@ JOINT_PARENTS = (-1, 0, 1, 1, 1)
 
 @dataclass(frozen=True)
 class Material:
-    """A surface material; colours and images are sRGB, row 0 of an image is its top."""
+    """A surface material; colours and images are sRGB, row 0 of an image is its top.
+
+    Materials that show the same `image` name it alike by `image_name`; else it has their own name.
+    """
 
     name: str
     color: tuple[float, float, float]
@@ -23,6 +26,7 @@ class Material:
     coat: float = 0.0
     normal_image: np.ndarray | None = None
     alpha: bool = False
+    image_name: str | None = None
 
 
 @dataclass(frozen=True)

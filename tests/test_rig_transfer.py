@@ -116,6 +116,19 @@ def test_lashes_hang_on_the_lids_and_close_with_them(template, cage, expressions
     assert np.abs(part.shape_keys["eyeBlinkRight"].reshape(-1, 7, 3)[upper_left]).max() < 1e-4
 
 
+@pytest.mark.parametrize("density", ["cage", "high"])
+def test_the_slots_of_the_head_are_its_regions_and_share_one_image(template, density):
+    cage, expressions = template.rest, template.expressions
+    part = build_head_part(template, cage, expressions, ALBEDO, density)
+    names = [material.name for material in part.materials]
+    assert names == ["Skin", "Scalp", "Neck", "Ears", "Brows", "Lips", "Mouth"]
+    assert {material.image_name for material in part.materials} == {"Skin Color"}
+    centres = part.vertices[part.faces].mean(axis=1)
+    middle = {name: centres[part.material_index == i].mean(axis=0) for i, name in enumerate(names)}
+    assert middle["Neck"][2] < middle["Lips"][2] < middle["Brows"][2] < middle["Scalp"][2]
+    assert middle["Lips"][1] < middle["Mouth"][1] and middle["Brows"][1] < middle["Ears"][1]
+
+
 def test_assembled_head_is_complete_and_repeatable(model, template):
     field = SyntheticField.of_seed(6, model, hair_style="bald", beard="none", glasses="none")
     surface = field.shrink_wrap()
