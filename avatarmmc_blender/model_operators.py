@@ -33,7 +33,11 @@ def redraw(context: bpy.types.Context) -> None:
 
 
 class BackgroundOperator:
-    """Does its `work` on a thread when invoked, and at once when called from a script."""
+    """Does its work on a thread when invoked, and at once when called from a script.
+
+    Operators add `work()`, which returns a function of a callback that touches none of Blender's
+    data, and `done(result)`, which returns what to tell of that function's result.
+    """
 
     _task: ModelTask | None = None
     _timer: bpy.types.Timer | None = None
@@ -45,14 +49,6 @@ class BackgroundOperator:
             cls.poll_message_set("A model is being worked on")
             return False
         return True
-
-    def work(self) -> Callable[[Progress], object]:
-        """Return what is to be done; it must not touch Blender's data."""
-        raise NotImplementedError
-
-    def done(self, result: object) -> str:
-        """Return what to tell of the result."""
-        raise NotImplementedError
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start in the background."""

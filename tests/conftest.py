@@ -1,9 +1,12 @@
-"""Fixtures for tests that need Blender."""
+"""Fixtures that several test files share."""
 
 from __future__ import annotations
 
 import pytest
+import torch
 
+from avatarmmc_blender.backend.generator.fast_images import FastImages
+from avatarmmc_blender.backend.generator.weights import load_bundled
 from tests.sample_head import sample_rigged_head
 
 
@@ -20,3 +23,12 @@ def empty_scene():
 def rigged_head():
     """A small head with the structure of a real one."""
     return sample_rigged_head()
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Fast images of the bundled generator's heads; one thread, as many small steps are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield FastImages(load_bundled())
+    torch.set_num_threads(before)

@@ -26,21 +26,11 @@ from avatarmmc_blender.backend.evaluation.quality import ALL, Bench, diversity, 
 from avatarmmc_blender.backend.evaluation.report import section
 from avatarmmc_blender.backend.evaluation.sheet import write_sheet
 from avatarmmc_blender.backend.evaluation.table import Sizes, collect, collect_average, rows
-from avatarmmc_blender.backend.generator.fast_images import FastImages
-from avatarmmc_blender.backend.generator.weights import load_bundled
 from avatarmmc_blender.backend.latent.w_space import WSpace
 from avatarmmc_blender.backend.optimise.optimise import Search
 from avatarmmc_blender.backend.perception.network import FaceNetwork
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 from tests.tiny_diffusion import tiny_model
-
-
-@pytest.fixture(scope="module")
-def images():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield FastImages(load_bundled())
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

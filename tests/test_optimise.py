@@ -14,8 +14,6 @@ from avatarmmc_blender.backend.conditions.conditions import (
 )
 from avatarmmc_blender.backend.conditions.measure import measure_attributes
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head, only
-from avatarmmc_blender.backend.generator.fast_images import FastImages
-from avatarmmc_blender.backend.generator.weights import load_bundled
 from avatarmmc_blender.backend.latent.w_space import WSpace
 from avatarmmc_blender.backend.optimise.attribute_loss import AttributeLoss
 from avatarmmc_blender.backend.optimise.camera import fit_camera
@@ -38,14 +36,6 @@ from avatarmmc_blender.backend.training.latents import sample_training_latents
 
 SIZE = 48
 STILL = torch.zeros(1, 52)
-
-
-@pytest.fixture(scope="module")
-def images():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield FastImages(load_bundled())
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from avatarmmc_blender.backend.generator.cameras import look_at
-from avatarmmc_blender.backend.generator.fast_images import FastImages, project
-from avatarmmc_blender.backend.generator.weights import load_bundled
+from avatarmmc_blender.backend.generator.fast_images import project
 from avatarmmc_blender.backend.perception.framing import SIZE, Frame, frame_around
 from avatarmmc_blender.backend.synthetic.latent import LATENT_DIM, SHAPE_DIM, STYLE_SLICE
 from avatarmmc_blender.backend.training.pairs import (
@@ -20,14 +19,6 @@ from avatarmmc_blender.backend.training.pairs import (
     shard_path,
     write_pool,
 )
-
-
-@pytest.fixture(scope="module")
-def images():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield FastImages(load_bundled())
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

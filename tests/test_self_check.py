@@ -14,18 +14,8 @@ from avatarmmc_blender.backend.diffusion.self_check import (
     sample_with_check,
 )
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head
-from avatarmmc_blender.backend.generator.fast_images import FastImages
-from avatarmmc_blender.backend.generator.weights import load_bundled
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 from tests.tiny_diffusion import some_conditions, tiny_model
-
-
-@pytest.fixture(scope="module")
-def images():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield FastImages(load_bundled())
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,21 +1,13 @@
 """Photos and maps for the denoiser: what is hidden, and that both come from one head."""
 
-import pytest
 import torch
 
-from avatarmmc_blender.backend.generator.fast_images import FastImages
-from avatarmmc_blender.backend.generator.weights import load_bundled
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 from avatarmmc_blender.backend.training.pairs import draw_views
 from avatarmmc_blender.backend.training.visual_masks import draw_masks
 from avatarmmc_blender.backend.training.visual_pairs import PooledPairs, RenderedPairs
 
 SIZE = 128
-
-
-@pytest.fixture(scope="module")
-def images():
-    return FastImages(load_bundled())
 
 
 def seeded(seed=0):

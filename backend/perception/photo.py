@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from torch import Tensor
+
+log = logging.getLogger("avatarmmc.perception")
 
 SMALLEST = 32  # pixels of the shorter side
 LARGEST = 2048  # pixels of the longer side that are kept
@@ -118,7 +121,8 @@ def _decode(picture: Image.Image, name: str) -> Image.Image:
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # EXIF data that cannot be understood say nothing
+    except Exception:  # parsers of EXIF data raise what they like; data not understood say nothing
+        log.info("EXIF data of the photo were not understood", exc_info=True)
         return picture
 
 

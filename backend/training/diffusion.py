@@ -28,6 +28,7 @@ from ..diffusion.weights import load_diffusion, save_diffusion
 from ..encoders.visual import VisualEncoder
 from ..generator.generator import Generator
 from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
+from .checkpoint import read_checkpoint, write_checkpoint
 from .latent_pairs import Batch, draw_batch, fit_space
 from .pairs import Views, read_pool
 
@@ -162,24 +163,16 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything needed to go on exactly, aside and then renamed."""
         state = {
-            "settings": asdict(self.settings),
             "step": self.step,
             "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
         }
-        aside = path.with_suffix(".tmp")
-        torch.save(state, aside)
-        aside.replace(path)
+        write_checkpoint(path, self.settings, state)
 
     def load(self, path: Path) -> None:
         """Resume from a checkpoint of the same settings."""
-        state = torch.load(path, map_location=self.accelerator.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
-            raise ValueError(
-                f"{path} was trained with {state['settings']}, asked for {asdict(self.settings)}: "
-                "use the same options or another --output"
-            )
+        state = read_checkpoint(path, self.settings, self.accelerator.device)
         self.model.load_state_dict(state["model"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])

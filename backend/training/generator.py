@@ -22,6 +22,7 @@ from ..generator.guide import Guide
 from ..generator.weights import save_generator
 from ..head_model.model import load_bundled
 from ..synthetic.latent import SHAPE_DIM, derive
+from .checkpoint import read_checkpoint, write_checkpoint
 from .latents import sample_training_latents
 from .losses import label_weights, readout_losses, surface_losses, volume_losses
 from .readout import solve_readout
@@ -142,25 +143,17 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write everything needed to go on exactly, aside and then renamed."""
         state = {
-            "settings": asdict(self.settings),
             "step": self.step,
             "generator": self.generator.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.get_state(),
         }
-        aside = path.with_suffix(".tmp")
-        torch.save(state, aside)
-        aside.replace(path)
+        write_checkpoint(path, self.settings, state)
 
     def load(self, path: Path) -> None:
         """Resume from a checkpoint of the same settings."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
-            raise ValueError(
-                f"{path} was trained with {state['settings']}, asked for {asdict(self.settings)}: "
-                "use the same options or another --output"
-            )
+        state = read_checkpoint(path, self.settings, self.device)
         self.generator.load_state_dict(state["generator"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])

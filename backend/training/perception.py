@@ -24,6 +24,7 @@ from ..perception.network import FaceNetwork, FaceReadings
 from ..perception.parser import overlaps, parser_loss
 from ..perception.verification import identity_loss
 from ..perception.weights import save_face_network
+from .checkpoint import read_checkpoint, write_checkpoint
 from .pairs import Views, read_pool
 from .photo_augment import Photos, augment, plain
 
@@ -126,25 +127,17 @@ class PerceptionTrainer:
     def save(self, path: Path) -> None:
         """Write everything needed to go on exactly, aside and then renamed."""
         state = {
-            "settings": asdict(self.settings),
             "step": self.step,
             "network": self.network.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
             "rng": self.rng.get_state(),
         }
-        aside = path.with_suffix(".tmp")
-        torch.save(state, aside)
-        aside.replace(path)
+        write_checkpoint(path, self.settings, state)
 
     def load(self, path: Path) -> None:
         """Resume from a checkpoint of the same settings."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["settings"] != asdict(self.settings):
-            raise ValueError(
-                f"{path} was trained with {state['settings']}, asked for {asdict(self.settings)}: "
-                "use the same options or another --output"
-            )
+        state = read_checkpoint(path, self.settings, self.device)
         self.network.load_state_dict(state["network"])
         self.average = state["average"]
         self.optimizer.load_state_dict(state["optimizer"])
