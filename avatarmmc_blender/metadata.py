@@ -13,7 +13,6 @@ import numpy as np
 PREFIX = "avatarmmc_"
 VERSION_KEY = PREFIX + "version"
 SETTINGS_KEY = PREFIX + "settings"
-LATENT_KEY = PREFIX + "latent"
 PART_KEY = PREFIX + "part"  # on every mesh object: the name of its part
 
 

@@ -70,10 +70,12 @@ def _list(arguments: argparse.Namespace) -> None:
     if not models:
         print(f"No official models in {models_folder()}; `models add FILE` converts one.")
     for model in models:
-        head = "with FLAME" if model.has_flame else "without FLAME"
-        print(
-            f"{model.id}: {model.family_name}, {head}, {_megabytes(model.memory_bytes)} of memory"
-        )
+        if model.family:
+            head = "with FLAME" if model.has_flame else "without FLAME"
+            memory = _megabytes(model.memory_bytes)
+            print(f"{model.id}: {model.family_name}, {head}, {memory} of memory")
+        else:
+            print(f"{model.id}:")
         if model.problem:
             print(f"  {model.problem}")
         for line in model.licence.splitlines():

@@ -2,10 +2,9 @@
 
 import torch
 
-from avatarmmc_blender.backend.training.latents import sample_training_latents
 from avatarmmc_blender.backend.training.pairs import draw_views
 from avatarmmc_blender.backend.training.visual_masks import draw_masks
-from avatarmmc_blender.backend.training.visual_pairs import PooledPairs, RenderedPairs
+from avatarmmc_blender.backend.training.visual_pairs import visuals
 
 SIZE = 128
 
@@ -23,15 +22,11 @@ def test_masks_keep_all_much_or_little():
     assert torch.equal(masks, draw_masks(labels, seeded(1)))
 
 
-def test_rendered_and_pooled_pairs(images):
-    z = sample_training_latents(2, seeded(3))
-    with torch.no_grad():
-        ws = images.generator.mapping(z)
-    image, image_mask, labels, labels_mask = RenderedPairs(images).draw(ws, z, seeded(4))
+def test_photos_and_maps_are_of_the_views_and_masked_apart(images):
+    views = draw_views(images, 2, 1, seeded(5))
+    image, image_mask, labels, labels_mask = visuals(views, seeded(4))
     assert image.shape == (2, 3, SIZE, SIZE) and labels.shape == (2, SIZE, SIZE)
     assert image_mask.shape == labels_mask.shape == (2, 1, SIZE, SIZE)
     assert labels.dtype == torch.int64 and (labels == 1).any()
-    pool = draw_views(images, 3, 1, seeded(5))
-    drawn, (image, _, labels, _) = PooledPairs(pool).draw_heads(4, seeded(6))
-    assert drawn.shape == (4, 104) and len(image) == len(labels) == 4
-    assert all((row == pool.z).all(1).any() for row in drawn)
+    again = visuals(views, seeded(4))
+    assert torch.equal(image, again[0]) and torch.equal(labels, again[2])

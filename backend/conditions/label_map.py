@@ -87,7 +87,7 @@ def paint_label_map(labels: Tensor) -> np.ndarray:
 
 
 def write_label_map(labels: Tensor, path: Path | str) -> None:
-    """Save labels (H, W) as a PNG that `read_label_map` reads back exactly."""
+    """Save labels (H, W) as a PNG in the palette, which `read_label_map` reads."""
     Image.fromarray(paint_label_map(labels)).save(path, "PNG")
 
 

@@ -64,12 +64,16 @@ def load_diffusion(
     found = header.get("model", "an unknown model")
     if found != MODEL_ID:
         raise DiffusionWeightsError(f"{name} holds {found}, expected {MODEL_ID}: {_REMEDY}")
-    if generator_hash not in (None, header["generator"]):
+    made_for = header.get("generator", "")
+    if generator_hash not in (None, made_for):
         raise DiffusionWeightsError(
-            f"{name} was trained for generator {header['generator'][:12]}, "
+            f"{name} was trained for generator {made_for[:12] or 'unknown'}, "
             f"the one in use is {generator_hash[:12]}: {_REMEDY}"
         )
-    model = _build(header)
+    try:
+        model = _build(header)
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise DiffusionWeightsError(f"{name} does not say its sizes: {_REMEDY}") from None
     bad = [key for key, value in state.items() if not torch.isfinite(value).all()]
     if bad:
         raise DiffusionWeightsError(f"{name} has values that are not finite in {bad[0]}: {_REMEDY}")

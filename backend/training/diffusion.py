@@ -112,7 +112,13 @@ class Trainer:
         """
         state = load_diffusion(path).state_dict()
         known = {name: value for name, value in state.items() if not name.startswith("space.")}
-        self.model.load_state_dict(known, strict=False)
+        result = self.model.load_state_dict(known, strict=False)
+        left = [name for name in result.missing_keys if not name.startswith(("space.", "visual."))]
+        if left or result.unexpected_keys:
+            raise ValueError(
+                f"{path} was trained with another network: it lacks {left[:3]} and has "
+                f"{result.unexpected_keys[:3]} beside; use the same widths"
+            )
         self._start_average()
 
     def _start_average(self) -> None:
@@ -192,7 +198,10 @@ def _report(losses: Tensor, t: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def held_out_loss(trainer: Trainer, batches: int = 4) -> float:
-    """Loss of the averaged weights on heads that no step trains on."""
+    """Loss of the averaged weights on batches that no step trains on.
+
+    Without a pool their heads are new as well; with one, its heads under new noise and conditions.
+    """
     loss = TrainingLoss(trainer.averaged())
     losses = [loss(trainer.draw(_HELD_OUT + i)).mean() for i in range(batches)]
     return float(torch.stack(losses).mean())

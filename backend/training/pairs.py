@@ -88,13 +88,9 @@ def draw_views(
     heads: int,
     views: int,
     rng: torch.Generator,
-    expression_strength: float = 1.0,
     first_head: int = 0,
 ) -> Views:
-    """New heads, each seen `views` times: other camera, expression and often other hair.
-
-    `expression_strength` scales the expressions, 0 for neutral faces.
-    """
+    """New heads, each seen `views` times: other camera, expression and often other hair."""
     z = sample_training_latents(heads, rng)
     rows = []
     for number in range(heads):
@@ -103,7 +99,7 @@ def draw_views(
             if view and float(torch.rand((), generator=rng)) < _RESTYLE_SHARE:
                 own = restyle(own, rng)
             seed = int(torch.randint(2**31, (1,), generator=rng))
-            expression = expression_strength * sample_expressions(1, seed)
+            expression = sample_expressions(1, seed)
             with torch.inference_mode():
                 ws = images.generator.mapping(own.to(images.generator.model.device))
             rows.append(draw_view(images, ws, own, expression, first_head + number, rng))
