@@ -286,6 +286,10 @@ def test_a_flame_file_is_stored_beside_the_generator(tmp_path):
     model = store.add(path, flame)
     assert model.has_flame and model.has_landmarks and "Max Planck" in model.licence
     assert store.load_flame(model.id).v_template.shape == (5023, 3)
+    for damaged in ("{", "[]", "{}"):
+        (model.folder / "flame.json").write_text(damaged)
+        with pytest.raises(CheckpointError, match=r"flame\.json .*is damaged"):
+            store.load_flame(model.id)
     assert store.load_landmarks(model.id).full_faces.shape == (68,)
     again = store.add(path)
     assert again.has_flame, "adding the generator again keeps its head"

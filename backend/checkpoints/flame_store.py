@@ -75,10 +75,13 @@ def save_head(folder: Path, head: Head) -> None:
 
 def load_flame(folder: Path) -> FlameArrays:
     """Read the FLAME model that `save_head` wrote; raises CheckpointError if it is damaged."""
-    with about_file(f"the FLAME model in {folder.name}", "the arrays that were stored there"):
-        flame = read_flame(folder / ARRAYS)
-        text = (folder / DESCRIPTION).read_text(encoding="utf-8")
-        return replace(flame, variant=str(json.loads(text).get("variant")))
+    flame = read_flame(folder / ARRAYS)
+    with about_file(f"{DESCRIPTION} of {folder.name}", "what was stored there beside FLAME"):
+        try:
+            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            return replace(flame, variant=str(description["variant"]))
+        except (ValueError, KeyError, TypeError):
+            raise CheckpointError("is damaged") from None
 
 
 def load_landmarks(folder: Path) -> LandmarkEmbedding:

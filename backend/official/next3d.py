@@ -131,10 +131,11 @@ class Next3D(OfficialGenerator):
             (front,) = self.rasterize(mesh, (FRONT,))
             return [self._sampled(texture, front)]
         views = self.rasterize(mesh, (FRONT, SIDE_PLUS, SIDE_MINUS, TOP))
-        front, plus, minus, top = (self._sampled(texture, fragments) for fragments in views)
+        front, plus, top = (self._sampled(texture, views[i]) for i in (0, 1, 3))
         # As published: both sides are added although they are mirrored, and only the first one
         # counts for the mask, whole or not at all.
-        side = SeenTexture(plus.features + minus.features, (plus.alpha != 0).to(plus.alpha))
+        minus = self._features(texture, self._grid(views[2]))
+        side = SeenTexture(plus.features + minus, (plus.alpha != 0).to(plus.alpha))
         return [front, side, top]
 
     def rasterize(self, mesh: Tensor, views: tuple[View, ...]) -> list[Fragments]:
@@ -144,11 +145,19 @@ class Next3D(OfficialGenerator):
 
     def _sampled(self, texture: Tensor, fragments: Fragments) -> SeenTexture:
         """Read texture and mask where the mesh is seen, the texture's middle everywhere else."""
-        grid = fragments.interpolate(self.face_uvcoords[0, :, :, :2])
-        features = functional.grid_sample(texture, grid, align_corners=False)
+        grid = self._grid(fragments)
+        features = self._features(texture, grid)
         mask = self.uv_face_mask.expand(len(grid), -1, -1, -1)
         alpha = functional.grid_sample(mask, grid, align_corners=False)[:, 0] * fragments.coverage
         return SeenTexture(features, fill_holes(alpha))
+
+    def _grid(self, fragments: Fragments) -> Tensor:
+        """Where each pixel lies in the texture, (B, R, R, 2) in -1..1."""
+        return fragments.interpolate(self.face_uvcoords[0, :, :, :2])
+
+    @staticmethod
+    def _features(texture: Tensor, grid: Tensor) -> Tensor:
+        return functional.grid_sample(texture, grid, align_corners=False)
 
     def front_plane(self, ws: Tensor, front: SeenTexture, mesh: Tensor) -> FrontPlane:
         """Paint the mouth into the front view and pass it through the blending network."""
