@@ -179,7 +179,7 @@ def train(candidate, model: LatentDiffusion, steps: int, batch: int) -> LatentDi
         conditions = Dropout.draw(batch, rng).apply(conditions)
         t = (torch.randperm(batch, generator=rng) + torch.rand(batch, generator=rng)) / batch
         noise = torch.randn(clean.shape, generator=rng)
-        loss = model.loss(clean, noise, t, conditions).mean()
+        loss = model.loss(clean, noise, t, model.context(conditions)).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -185,7 +185,7 @@ def test_what_is_masked_cannot_reach_the_tokens():
         tokens = encoder(Given(image, half, labels, half))
         changed, other = image.clone(), labels.clone()
         changed[..., :64], other[..., :64] = torch.nan, 3
-        assert tokens.shape == (2, TOKEN_GRID**2, TOKEN_WIDTH)
+        assert tokens.shape == (2, TOKEN_GRID**2 + 1, TOKEN_WIDTH)
         assert torch.equal(tokens, encoder(Given(changed, half, other, half)))
         alone = encoder(Given(image, mask, None, None))
         assert torch.allclose(alone, encoder(Given(image, mask, labels, 0 * mask)), atol=1e-6)

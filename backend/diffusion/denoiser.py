@@ -78,11 +78,12 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """x (B, C, R), context (B, T, D) or None for the rows themselves -> (B, C, R)."""
+        """x (B N, C, R), context (B, T, D) or None for the rows themselves -> (B N, C, R)."""
         rows = self.norm(x.transpose(1, 2))
         source = rows if context is None else context
         query = self._split(self.query(rows))
-        key, value = (self._split(part) for part in self.key_value(source).chunk(2, -1))
+        key_value = self.key_value(source).repeat_interleave(len(rows) // len(source), 0)
+        key, value = (self._split(part) for part in key_value.chunk(2, -1))
         mixed = F.scaled_dot_product_attention(query, key, value)
         mixed = mixed.transpose(1, 2).flatten(2)
         return x + self.out(mixed).transpose(1, 2)
@@ -146,9 +147,13 @@ class Denoiser(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """x_t (B, k, d), times t (B,) in 0..1, tokens (B, T, D) -> v (B, k, d)."""
+        """x_t (B N, k, d), times t (B N,) in 0..1, tokens (B, T, D) -> v (B N, k, d).
+
+        The tokens of a head are those of N latents in a row, and mapped but once.
+        """
         embedding = self.time(time_features(t, self.config.width))
         pooled = context.sum(1) / math.sqrt(context.shape[1])
+        pooled = pooled.repeat_interleave(len(x) // len(context), 0)
         embedding = F.silu(embedding + self.pooled(pooled))
         y = self.stem(F.pad(x, (0, 0, self.padding, 0)))
         y = (y + self.rows(pooled).unflatten(1, (self.padded, -1))).transpose(1, 2)

@@ -55,7 +55,7 @@ class LatentDiffusion(nn.Module):
         return tokens.index_put((shown.nonzero()[:, 0],), own)
 
     def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """x_t (B, k, d), t (B,), tokens (B, T, context_width) -> v (B, k, d).
+        """x_t (B N, k, d), t (B N,), tokens (B, T, context_width) -> v (B N, k, d).
 
         Were the numbers of a latent independent Gaussians of the space's deviations, v would be
         `share` x give or take `spread`: that much is known beforehand, and the network predicts
@@ -68,7 +68,7 @@ class LatentDiffusion(nn.Module):
         spread = (variance / noisy).sqrt()
         return share * x + spread * self.denoiser(x / noisy.sqrt(), t, context)
 
-    def loss(self, clean: Tensor, noise: Tensor, t: Tensor, conditions: Conditions) -> Tensor:
-        """Squared error of the predicted v per head, (B,)."""
-        v = self(diffuse(clean, noise, t), t, self.context(conditions))
+    def loss(self, clean: Tensor, noise: Tensor, t: Tensor, context: Tensor) -> Tensor:
+        """Squared error of the predicted v per latent, (B N,), under tokens (B, T, C)."""
+        v = self(diffuse(clean, noise, t), t, context)
         return (v - velocity(clean, noise, t)).square().mean((1, 2))

@@ -14,6 +14,7 @@ NUM_LABELS = 19
 TOKEN_GRID = 8  # tokens across a picture
 TOKEN_WIDTH = 256
 _STEM = (32, 64, 96, 160)
+_WHOLE = (32, 384)  # channels a place, and width, on the way to the token of the whole picture
 
 
 class VisualConditions(Protocol):
@@ -31,7 +32,10 @@ class VisualConditions(Protocol):
 
 
 class VisualEncoder(nn.Module):
-    """Image and label map with their masks -> tokens (B, TOKEN_GRID ** 2, width).
+    """Image and label map with their masks -> tokens (B, TOKEN_GRID ** 2 + 1, width).
+
+    One token a place and a last one that has seen all places, each with weights of its own: how far
+    apart things are, which says most about a face's shape, is a linear function of those.
 
     What is not given is replaced by learned values, pixel by pixel, so nothing under a mask can
     reach the tokens.  Of a head of which nothing at all is given the tokens are learned.
@@ -47,9 +51,18 @@ class VisualEncoder(nn.Module):
             convolve(DECODER_WIDTH, 128, stride=2), convolve(128, 192, stride=2)
         )
         self.out = nn.Linear(192, width)
-        tokens = TOKEN_GRID**2
+        channels, hidden = _WHOLE
+        self.whole = nn.Sequential(
+            nn.Conv2d(192, channels, 1),
+            nn.Flatten(),
+            nn.Linear(channels * TOKEN_GRID**2, hidden),
+            nn.SiLU(),
+            nn.Linear(hidden, width),
+        )
+        tokens = TOKEN_GRID**2 + 1
         self.place = nn.Parameter(0.02 * torch.randn(1, tokens, width))
         self.nothing = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.to(memory_format=torch.channels_last)  # faster on processors and GPUs alike
 
     def forward(self, conditions: VisualConditions) -> Tensor:
         """Tokens (B, T, width) of the photos and maps of B heads."""
@@ -68,7 +81,8 @@ class VisualEncoder(nn.Module):
         image = torch.where(image_mask > 0, 2 * image - 1, self.no_image)
         one_hot = torch.where(labels_mask > 0, one_hot, self.no_label)
         x = torch.cat([image, one_hot, image_mask, labels_mask], 1)
+        x = x.contiguous(memory_format=torch.channels_last)
         x = self.gather(self.decoder(self.backbone(x)))
-        tokens = self.out(x.flatten(2).mT) + self.place
+        tokens = torch.cat([self.out(x.flatten(2).mT), self.whole(x)[:, None]], 1) + self.place
         given = (image_mask.flatten(1).amax(1) + labels_mask.flatten(1).amax(1)) > 0
         return torch.where(given[:, None, None], tokens, self.nothing)

@@ -45,6 +45,7 @@ class DiffusionSettings:
     steps: int = 100_000
     batch: int = 256
     photo_batch: int = 64
+    noises: int = 4  # draws of noise for each photo
     learning_rate: float = 4e-4
     warm_up: int = 500
     ema: float = 0.9995
@@ -72,8 +73,13 @@ class TrainingLoss(nn.Module):
         self.model = model
 
     def forward(self, batches: list[Batch]) -> Tensor:
-        """Squared errors (B,) of all heads of some batches."""
-        losses = [self.model.loss(b.clean, b.noise, b.t, b.conditions) for b in batches]
+        """Squared errors of all rows of some batches, (sum of B N,)."""
+        losses = []
+        for batch in batches:
+            shown = batch.conditions.image is not None
+            with torch.autocast(batch.clean.device.type, torch.bfloat16, enabled=shown):
+                context = self.model.context(batch.conditions).float()
+            losses.append(self.model.loss(batch.clean, batch.noise, batch.t, context))
         return torch.cat(losses)
 
 
@@ -133,7 +139,9 @@ class Trainer:
         space = self.model.space
         batches = [draw_batch(self.generator, space, s.batch, rng, part=share)]
         if self.views is not None:
-            shown = draw_batch(self.generator, space, s.photo_batch, rng, self.views, share)
+            shown = draw_batch(
+                self.generator, space, s.photo_batch, rng, self.views, share, s.noises
+            )
             batches.append(shown)
         return batches
 

@@ -21,7 +21,8 @@ _STATISTICS_SAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Clean latents (B, k, d), noise of that shape, times (B,), and the conditions kept."""
+    """Conditions kept of B heads; for each head N rows of clean latents (B N, k, d), noise of that
+    shape and times (B N,)."""
 
     clean: Tensor
     noise: Tensor
@@ -37,17 +38,21 @@ def draw_batch(
     rng: torch.Generator,
     views: Views | None = None,
     part: tuple[int, int] = (0, 1),
+    noises: int = 1,
 ) -> Batch:
     """Draw heads with noise, times and conditions; the same `rng` gives the same batch.
 
     New heads with attributes alone, or, from a pool of `views`, heads with their photos too.
+    Each head comes with `noises` draws of noise and time: its photo is encoded but once.
     part = (i, n) returns only every n-th head from i on, of the batch that one process would see.
     """
     device = generator.model.device
     own = slice(part[0], None, part[1])
-    noise = torch.randn(count, *space.shape, generator=rng)[own]
-    # one time in each of `count` equal intervals: less noise in the loss than independent times
-    t = (torch.randperm(count, generator=rng) + torch.rand(count, generator=rng)) / count
+    noise = torch.randn(count, noises, *space.shape, generator=rng)[own].flatten(0, 1)
+    # one time in each of `draws` equal intervals: less noise in the loss than independent times
+    draws = count * noises
+    t = (torch.randperm(draws, generator=rng) + torch.rand(draws, generator=rng)) / draws
+    t = t.view(count, noises)[own].flatten()
     dropout = Dropout.draw(count, rng).select(own)
     if views is None:
         z, pictures = sample_training_latents(count, rng)[own], {}
@@ -61,7 +66,8 @@ def draw_batch(
     measured = measure_attributes(read.betas, read.values, generator.model)
     pictures = {name: value.to(device) for name, value in pictures.items()}
     conditions = dropout.apply(Conditions(*measured, **pictures))
-    return Batch(space.encode(ws), noise.to(device), t[own].to(device), conditions)
+    clean = space.encode(ws).repeat_interleave(noises, 0)
+    return Batch(clean, noise.to(device), t.to(device), conditions)
 
 
 def _pictures(views: Views, rng: torch.Generator) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ _WHOLE = 0.4  # of the heads keep the whole picture
 
 
 def draw_masks(labels: Tensor, rng: torch.Generator) -> Tensor:
-    """Masks (B, 1, S, S), 1 = kept, of label maps (B, S, S): brush strokes and hidden classes."""
+    """Masks (B, 1, S, S), 1 = kept, of label maps (B, S, S), S even: strokes and hidden classes."""
     masks = [_head_mask(map_, rng) for map_ in labels]
     return torch.stack(masks)[:, None].float()
 
@@ -30,11 +30,12 @@ def _head_mask(labels: Tensor, rng: torch.Generator) -> Tensor:
     for _ in range(int(torch.randint(3, (), generator=rng))):
         group = _GROUPS[int(torch.randint(len(_GROUPS), (), generator=rng))]
         kept &= ~torch.isin(labels, labels.new_tensor(group))
-    grid = pixel_grid(labels.shape[-1]).permute(1, 2, 0)
+    # half the resolution: strokes are wide, and a quarter of the work
+    grid = pixel_grid(labels.shape[-1] // 2).permute(1, 2, 0)
     # few strokes more often than many
     share = float(torch.rand((), generator=rng)) ** 2
     for _ in range(int(share * (_MOST_STROKES + 1))):
-        kept &= ~_stroke(grid, rng)
+        kept &= ~_stroke(grid, rng).repeat_interleave(2, 0).repeat_interleave(2, 1)
     return kept
 
 
