@@ -10,8 +10,11 @@ from torch import Tensor
 from ..conditions.conditions import NUM_ATTRIBUTES, Conditions
 
 _NOTHING = 0.1
-_WITHOUT = 0.2  # each of photo, label map and attributes, independently
-_MOST = 0.3  # heads that keep most attributes, each dropped with _WITHOUT
+# Share of heads without photo, label map and attributes, each drawn by itself.  All attributes
+# together say nearly everything, so where there are pictures they are often left out.
+_WITHOUT, _WITHOUT_BESIDE_PICTURES = (0.2, 0.2, 0.2), (0.35, 0.35, 0.5)
+_MOST = 0.3  # heads that keep most attributes,
+_LOST = 0.2  # each dropped with this probability
 _FEW_POWER = 0.5  # of a uniform number: how many of the others' attributes are dropped
 
 
@@ -24,16 +27,17 @@ class Dropout:
     attributes: Tensor
 
     @classmethod
-    def draw(cls, batch: int, rng: torch.Generator) -> Dropout:
-        """Draw for `batch` heads.
+    def draw(cls, batch: int, rng: torch.Generator, pictures: bool = False) -> Dropout:
+        """Draw for `batch` heads, with or without `pictures`.
 
         Users ask for a handful of attributes, which dropping each with one probability hardly ever
         leaves: most heads draw their own share, high ones more often.
         """
         nothing = torch.rand(batch, generator=rng) < _NOTHING
-        kept = ~nothing & (torch.rand(3, batch, generator=rng) >= _WITHOUT)
+        without = torch.tensor(_WITHOUT_BESIDE_PICTURES if pictures else _WITHOUT)
+        kept = ~nothing & (torch.rand(3, batch, generator=rng) >= without[:, None])
         share = torch.rand(batch, 1, generator=rng) ** _FEW_POWER
-        share = torch.where(torch.rand(batch, 1, generator=rng) < _MOST, _WITHOUT, share)
+        share = torch.where(torch.rand(batch, 1, generator=rng) < _MOST, _LOST, share)
         each = torch.rand(batch, NUM_ATTRIBUTES, generator=rng) >= share
         return cls(kept[0], kept[1], each & kept[2][:, None])
 

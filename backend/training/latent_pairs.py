@@ -53,7 +53,7 @@ def draw_batch(
     draws = count * noises
     t = (torch.randperm(draws, generator=rng) + torch.rand(draws, generator=rng)) / draws
     t = t.view(count, noises)[own].flatten()
-    dropout = Dropout.draw(count, rng).select(own)
+    dropout = Dropout.draw(count, rng, pictures=views is not None).select(own)
     if views is None:
         z, pictures = sample_training_latents(count, rng)[own], {}
     else:
