@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ..conditions.conditions import Conditions
+from ..conditions.table import ATTRIBUTES, Attribute
 from ..encoders.attributes import AttributeEncoder
+from ..latent.style_space import StyleSpace
 from ..latent.w_space import WSpace
 from .denoiser import Denoiser, DenoiserConfig, PreparedContext
 from .schedule import alpha_sigma, diffuse, velocity
@@ -15,10 +19,17 @@ from .schedule import alpha_sigma, diffuse, velocity
 class LatentDiffusion(nn.Module):
     """Conditions -> tokens, and noisy latents under tokens -> v.
 
-    `visual` is a VisualEncoder, or None for a model of attributes alone.
+    `visual` is a VisualEncoder, or None for a model of attributes alone; `table` says what the
+    attributes are.
     """
 
-    def __init__(self, space: WSpace, config: DenoiserConfig, visual: nn.Module | None = None):
+    def __init__(
+        self,
+        space: WSpace | StyleSpace,
+        config: DenoiserConfig,
+        visual: nn.Module | None = None,
+        table: Sequence[Attribute] = ATTRIBUTES,
+    ):
         super().__init__()
         if (config.rows, config.row_width) != space.shape:
             raise ValueError(
@@ -26,7 +37,7 @@ class LatentDiffusion(nn.Module):
             )
         self.config, self.space = config, space
         self.denoiser = Denoiser(config)
-        self.attributes = AttributeEncoder(config.context_width)
+        self.attributes = AttributeEncoder(config.context_width, table)
         self.visual = visual
 
     def context(self, conditions: Conditions) -> Tensor:
