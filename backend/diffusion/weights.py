@@ -99,5 +99,7 @@ def _build(header: dict[str, str]) -> LatentDiffusion:
         space = StyleSpace([StyleLayer(*layer) for layer in json.loads(header["layers"])])
     else:
         space = WSpace(int(header["num_ws"]), config.rows * config.row_width)
-    visual = VisualEncoder(config.context_width) if json.loads(header["visual"]) else None
+    visual = None
+    if json.loads(header["visual"]):
+        visual = VisualEncoder(config.context_width, config.rows * config.row_width)
     return LatentDiffusion(space, config, visual, _TABLES[header.get("attributes", "bundled")])
