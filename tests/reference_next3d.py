@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from avatarmmc_blender.backend.checkpoints.released import FLAME_VERTICES
 from avatarmmc_blender.backend.generator.renderer import Draws, camera_rays, render_rays
 from avatarmmc_blender.backend.generator.stylegan2 import SynthesisBlock, SynthesisLayer, ToRGB
 from avatarmmc_blender.backend.generator.triplanes import read_planes
@@ -22,7 +23,6 @@ from avatarmmc_blender.backend.official.next3d import Next3D, SeenTexture
 from avatarmmc_blender.backend.official.superresolution import SuperResolution
 from avatarmmc_blender.backend.official.views import (
     FRONT,
-    NUM_VERTICES,
     SIDE_MINUS,
     SIDE_PLUS,
     TOP,
@@ -163,7 +163,7 @@ def next3d_planes(generator: Next3D, ws: Tensor, mesh: Tensor, rule: str) -> Ten
 
 def _front_plane(generator: Next3D, ws: Tensor, front: Tensor, mesh: Tensor) -> Tensor:
     landmarks = landmarks_in_view(
-        mesh[:, NUM_VERTICES:], generator.orth_scale, generator.orth_shift
+        mesh[:, FLAME_VERTICES:], generator.orth_scale, generator.orth_shift
     )
     stitched, boxes = front.clone(), mouth_boxes(landmarks)
     options = {"mode": "bilinear", "antialias": True}

@@ -1,5 +1,6 @@
 """Volume renderer, plane lookup and cameras: the public program's numbers and closed forms."""
 
+import dataclasses
 import math
 
 import pytest
@@ -15,7 +16,6 @@ from avatarmmc_blender.backend.generator.cameras import (
 )
 from avatarmmc_blender.backend.generator.renderer import (
     Draws,
-    RenderSettings,
     box_intersection,
     camera_rays,
     importance_depths,
@@ -23,9 +23,10 @@ from avatarmmc_blender.backend.generator.renderer import (
     render_rays,
 )
 from avatarmmc_blender.backend.generator.triplanes import EG3D_AXES, NEXT3D_AXES, read_planes
+from avatarmmc_blender.backend.official.config import OfficialConfig
 from tests import eg3d_reference
 
-SETTINGS = RenderSettings()
+SETTINGS = OfficialConfig().rendering
 PIVOT = torch.tensor([0.0, 0.0, 0.2])
 FRONT = torch.tensor([math.pi / 2])
 
@@ -126,7 +127,7 @@ def test_a_ball_is_seen_at_its_distance():
     assert rendered.depth[0, 40].item() == pytest.approx(2.4, abs=0.03)
     assert rendered.weight[0, 40].item() == pytest.approx(1.0, abs=1e-3)
     assert rendered.weight[0, 0].item() == pytest.approx(0.0, abs=1e-3)
-    boxed = RenderSettings(ray_start=None, ray_end=None, box_size=1.0)
+    boxed = dataclasses.replace(SETTINGS, ray_start=None, ray_end=None)
     again = render_rays(ball, origins, directions, boxed, draws)
     assert again.depth[0, 40].item() == pytest.approx(2.4, abs=0.03)
 
