@@ -12,7 +12,6 @@ from torch.nn import functional
 from avatarmmc_blender.backend.checkpoints.released import FLAME_VERTICES
 from avatarmmc_blender.backend.generator.renderer import Draws, camera_rays, render_rays
 from avatarmmc_blender.backend.generator.stylegan2 import SynthesisBlock, SynthesisLayer, ToRGB
-from avatarmmc_blender.backend.generator.triplanes import read_planes
 from avatarmmc_blender.backend.official.conditional import ConditionalSynthesis, PlainConv2d
 from avatarmmc_blender.backend.official.generator import (
     OfficialGenerator,
@@ -30,6 +29,7 @@ from avatarmmc_blender.backend.official.views import (
     landmarks_in_view,
     mouth_boxes,
 )
+from tests.plane_reading import read_planes
 
 
 def resample(x: Tensor, kernel: Tensor, up: int, down: int, padding: tuple[int, ...]) -> Tensor:

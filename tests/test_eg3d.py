@@ -11,13 +11,13 @@ import torch
 from avatarmmc_blender.backend.checkpoints.released import SUPER_RESOLUTIONS
 from avatarmmc_blender.backend.generator.plane_field import PlaneField
 from avatarmmc_blender.backend.generator.renderer import Draws, camera_rays, render_rays
-from avatarmmc_blender.backend.generator.triplanes import read_planes
 from avatarmmc_blender.backend.official.config import OfficialConfig
 from avatarmmc_blender.backend.official.generator import camera_of_label
 from avatarmmc_blender.backend.official.load import load_official
 from avatarmmc_blender.backend.official.superresolution import SuperResolution
 from avatarmmc_blender.backend.official.verify import verify_folder
 from tests.official_reference import DATA, reference
+from tests.plane_reading import read_planes
 
 FOLDER = DATA / "eg3d_tiny"
 

@@ -32,6 +32,11 @@ class RawImage:
         return self.features[:, :3]
 
 
+def image_bytes(image: Tensor) -> Tensor:
+    """Return an image (1, 3, R, R) in about -1..1 as (R, R, 3) uint8."""
+    return (image[0].permute(1, 2, 0) * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
+
+
 def camera_of_label(label: Tensor) -> tuple[Tensor, Tensor]:
     """Return cam2world (B, 4, 4) and intrinsics (B, 3, 3) of labels (B, 25)."""
     return label[:, :16].reshape(-1, 4, 4), label[:, 16:25].reshape(-1, 3, 3)
