@@ -135,7 +135,7 @@ class FlameModel:
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    """Return a copy-free float32 or int64 tensor where the array is such."""
+    """Return a float32 or int64 tensor, which shares the memory of an array that is one."""
     kind = np.float32 if array.dtype.kind == "f" else np.int64
     return torch.from_numpy(np.ascontiguousarray(array, kind))
 

@@ -154,7 +154,9 @@ def probe(value: Tensor) -> Tensor:
     return torch.stack([flat @ torch.cos(_STEP * places + _PHASE), flat.abs().sum()])
 
 
-def _compare(name: str, stage: Stage, piece: str, expected: Tensor, box: Tensor) -> Comparison:
+def _compare(
+    name: str, stage: Stage, piece: str, expected: Tensor, box: Tensor | None
+) -> Comparison:
     kind, tolerance = stage.kind, TOLERANCES[stage.kind]
     given = _piece(stage.value, piece, box)
     if piece == "probe":

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..checkpoints.released import PLANE_RESOLUTION
 from .rasterizer import Fragments, rasterize
 
-SIZE = PLANE_RESOLUTION
+SIZE = PLANE_RESOLUTION  # views are laid over the planes
 DISTANCE = 10.0
 MOUTH = slice(48, 60)  # outer lip among the landmarks
 MOUTH_CORNERS = (48, 54)
