@@ -14,6 +14,11 @@ class AvatarError(Exception):
             text = text[0].upper() + text[1:]
         return cls(text + ("" if text.endswith(".") else "."))
 
+    @classmethod
+    def no_head(cls, error: Exception) -> AvatarError:
+        """Return what is said where a seed's field has no head, for the reason in `error`."""
+        return cls(f"This seed gives no head ({error}); try another seed.")
+
 
 class Cancelled(AvatarError):  # noqa: N818  what happened, not a fault
     """The user stopped the job; nothing was written and the scene is as it was."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import bpy
 
 from .expression_presets import LAYERS, PRESETS
+from .meshing.flame_keys import EXPRESSION_PREFIX, POSE_PREFIX, SHAPE_PREFIX, key_name
 
 SIDES = ("Left", "Right")
-# Keys of FLAME heads; those of the shape are the identity, those of the pose follow bones.
-EXPRESSION_PREFIX, IDENTITY_PREFIXES = "Expression_", ("Shape_", "Pose_")
+# Keys of FLAME heads that no expression moves: the shape is the identity, the pose follows bones.
+NO_EXPRESSION = (SHAPE_PREFIX, POSE_PREFIX)
 
 
 def preset_weights(name: str, strength: float = 1.0) -> dict[str, float]:
@@ -38,13 +39,13 @@ def apply_preset(face: bpy.types.Object, name: str, strength: float = 1.0) -> No
 def is_flame_face(face: bpy.types.Object) -> bool:
     """Tell whether `face` has FLAME's expressions instead of the ARKit shapes."""
     keys = face.data.shape_keys
-    return keys is not None and f"{EXPRESSION_PREFIX}001" in keys.key_blocks
+    return keys is not None and key_name(EXPRESSION_PREFIX, 0) in keys.key_blocks
 
 
 def expression_keys(face: bpy.types.Object) -> list[bpy.types.ShapeKey]:
     """Return the shape keys of `face` that make its expression."""
     blocks = face.data.shape_keys.key_blocks[1:]
-    return [block for block in blocks if not block.name.startswith(IDENTITY_PREFIXES)]
+    return [block for block in blocks if not block.name.startswith(NO_EXPRESSION)]
 
 
 def clear_expression(face: bpy.types.Object) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 
 from . import official_pipeline
 from .errors import AvatarError
+from .meshing.flame_keys import EXPRESSION_PREFIX, key_name
 from .models import import_torch
 from .official_models import OfficialModel
 from .stages import Progress
@@ -107,7 +108,7 @@ def rig_vertices(head: RiggedHead, moment: Motion) -> np.ndarray:
     (part,) = head.parts
     vertices = part.vertices.astype(np.float64)
     for index, amount in enumerate(moment.expression):
-        vertices = vertices + amount * part.shape_keys[f"Expression_{index + 1:03d}"]
+        vertices = vertices + amount * part.shape_keys[key_name(EXPRESSION_PREFIX, index)]
     pose = torch.zeros(1, len(head.joint_names), 3, dtype=torch.float64)
     pose[0, head.joint_names.index("jaw")] = torch.from_numpy(MODEL_FROM_FLAME @ moment.jaw)
     rotations = rotation_matrices(pose)
@@ -129,7 +130,7 @@ def _head_at_rest(
     try:
         return official_pipeline.make_head(field, model, settings, callback)
     except ValueError as error:
-        raise AvatarError(f"This seed gives no head ({error}); try another seed.") from error
+        raise AvatarError.no_head(error) from error
 
 
 def _mesh(model: OfficialModel, moment: Motion):

@@ -116,6 +116,7 @@ def make_head(
 def render_test(model: OfficialModel, seed: int = 0, truncation: float = 0.7) -> np.ndarray:
     """Return the generator's own picture (H, W, 3) uint8 of a seed from the front."""
     torch = import_torch()
+    from .backend.official.generator import image_bytes
     from .settings import GenerateSettings
 
     latent = make_latent(GenerateSettings(seed=seed), model)
@@ -124,13 +125,12 @@ def render_test(model: OfficialModel, seed: int = 0, truncation: float = 0.7) ->
         planes = make_planes(ws, model)
         with torch.inference_mode():
             raw = model.generator.render(planes, front_camera(model))
-            image = model.generator.super_resolve(raw, ws)[0]
+            image = model.generator.super_resolve(raw, ws)
     except ValueError as error:
         raise AvatarError.from_error(error) from error
     if not torch.isfinite(image).all():
         raise AvatarError(f"The picture of {model.name} is not finite; its file may be damaged.")
-    pixels = (image * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
-    return pixels.permute(1, 2, 0).cpu().numpy()
+    return image_bytes(image).cpu().numpy()
 
 
 def front_camera(model: OfficialModel) -> Tensor:

@@ -146,13 +146,14 @@ def tasks(generator: Next3D, device: str) -> list[Task]:
     raw = generator.render(planes, camera)
     line = torch.linspace(-0.5, 0.5, LATTICE, device=device)
     axes = (line, line, line)
-    grid = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(1, -1, 3)
+    grid = torch.cartesian_prod(*axes)[None]
+    index = torch.cartesian_prod(*[torch.arange(LATTICE, device=device)] * 3)
 
     def plain_planes(rule: str = "front") -> Tensor:
         return plain.next3d_planes(generator, ws, mesh, rule)
 
     def plain_density(own: Tensor) -> Tensor:
-        return plain.PlainField(generator, own)(grid)[1].reshape(LATTICE, LATTICE, LATTICE)
+        return plain.PlainField(generator, own)(grid)[1].flatten()
 
     def plain_image() -> Tensor:
         own = plain.render(generator, plain_planes(), camera, RAW_SIZE)
@@ -162,7 +163,7 @@ def tasks(generator: Next3D, device: str) -> list[Task]:
         return generator.super_resolve(generator.render(own, camera), ws)
 
     def density() -> Tensor:
-        return generator.field(planes).lattice(axes).everywhere()
+        return generator.field(planes).lattice(axes).density(index)
 
     return [
         Task(

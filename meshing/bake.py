@@ -16,6 +16,7 @@ from scipy.sparse.linalg import spsolve
 
 from . import labels
 from .geometry import adjacency, neighbour_average, smoothstep, unique_edges
+from .pixels import to_bytes
 from .regions import lid_zone, scalp_zone
 from .template import Template
 from .texel_map import TexelMap, texel_map
@@ -78,9 +79,9 @@ def bake_albedo(
     result[region == template.REGION_MOUTH] = MOUTH_COLOR
     result[region == template.REGION_TONGUE] = TONGUE_COLOR
     result[region == template.REGION_SOCKET] = skin.median * SOCKET_TINT
-    image = texels.filled_image(np.clip(result, 0.0, 1.0))
+    image = texels.filled_image(result)
     report("bake", 1.0)
-    return Albedo((image * 255.0 + 0.5).astype(np.uint8), skin.median, skin.hair_color)
+    return Albedo(to_bytes(image), skin.median, skin.hair_color)
 
 
 def _query(field, surface, template, texels: TexelMap, baked, report) -> _Texels:

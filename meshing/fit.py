@@ -53,8 +53,8 @@ class _Samples:
     points: np.ndarray  # (N, 3) on the field's surface
     normals: np.ndarray  # (N, 3)
     skin: np.ndarray  # (N,) weight as visible skin
-    vertices: np.ndarray  # (N, 3) guide-surface vertices of the correspondence
-    bary: np.ndarray  # (N, 3)
+    basis: np.ndarray  # (N, 3, S) shapes at the correspondence on the average head
+    offset: np.ndarray  # (N, 3) from the correspondence to the sample
 
 
 def fit_template(field, surface, template: Template, settings=None, callback=None) -> FittedHead:
@@ -68,7 +68,7 @@ def fit_template(field, surface, template: Template, settings=None, callback=Non
     report("fit", 0.0)
     samples = _sample_surface(field, surface, template, settings)
     report("fit", 0.4)
-    betas = _solve_points(samples, template, settings.reweightings)
+    betas = _solve_points(samples, settings.reweightings)
     for _ in range(settings.plane_rounds):
         betas = _solve_planes(samples, template, betas)
     report("fit", 0.9)
@@ -100,12 +100,13 @@ def _sample_surface(field, surface, template: Template, settings: FitSettings) -
             f"expected at least 200 surface samples on visible skin, got {kept.sum()}; "
             "the field may be empty or its labels untrained"
         )
+    vertices, bary = template.surface_faces[triangle][kept], bary[kept]
     return _Samples(
         points=points[kept],
         normals=normals[kept],
         skin=skin[kept],
-        vertices=template.surface_faces[triangle][kept],
-        bary=bary[kept],
+        basis=_interpolate(template.surface_shapes, vertices, bary),
+        offset=points[kept] - _interpolate(template.surface_rest, vertices, bary),
     )
 
 
@@ -139,18 +140,15 @@ def _interpolate(values: np.ndarray, vertices: np.ndarray, bary: np.ndarray) -> 
     return (values[vertices] * weights).sum(axis=1)
 
 
-def _solve_points(samples: _Samples, template: Template, reweightings: int) -> np.ndarray:
+def _solve_points(samples: _Samples, reweightings: int) -> np.ndarray:
     """Iteratively reweighted least squares of canonical correspondences."""
-    basis = _interpolate(template.surface_shapes, samples.vertices, samples.bary)
-    mean = _interpolate(template.surface_rest, samples.vertices, samples.bary)
-    offset = samples.points - mean
-    betas = np.zeros(template.shape_count)
+    betas = np.zeros(samples.basis.shape[-1])
     for round_index in range(reweightings):
-        residual = np.linalg.norm(offset - basis @ betas, axis=1)
+        residual = np.linalg.norm(samples.offset - samples.basis @ betas, axis=1)
         weight = samples.skin * _huber_weight(residual, HUBER_POINT)
         if round_index > 0:
             weight = weight * (residual < OUTLIER)
-        betas = _solve(*_normal_equations(basis, offset, weight), samples)
+        betas = _solve(*_normal_equations(samples.basis, samples.offset, weight), samples)
     return betas
 
 
@@ -170,18 +168,13 @@ def _solve_planes(samples: _Samples, template: Template, betas: np.ndarray) -> n
     weight = usable * _huber_weight(np.abs(offset - basis @ betas), HUBER_PLANE)
     hessian = (basis * weight[:, None]).T @ basis
     gradient = (basis * weight[:, None]).T @ offset
-    point_hessian, point_gradient = _canonical_equations(samples, template, betas)
+    residual = np.linalg.norm(samples.offset - samples.basis @ betas, axis=1)
+    point_hessian, point_gradient = _normal_equations(
+        samples.basis, samples.offset, samples.skin * (residual < OUTLIER)
+    )
     return _solve(
         hessian + POINT_WEIGHT * point_hessian, gradient + POINT_WEIGHT * point_gradient, samples
     )
-
-
-def _canonical_equations(samples: _Samples, template: Template, betas: np.ndarray):
-    basis = _interpolate(template.surface_shapes, samples.vertices, samples.bary)
-    mean = _interpolate(template.surface_rest, samples.vertices, samples.bary)
-    offset = samples.points - mean
-    residual = np.linalg.norm(offset - basis @ betas, axis=1)
-    return _normal_equations(basis, offset, samples.skin * (residual < OUTLIER))
 
 
 def _normal_equations(basis, offset, weight):

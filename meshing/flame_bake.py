@@ -6,6 +6,7 @@ import numpy as np
 
 from .flame_template import FlameTemplate
 from .geometry import normalize, vertex_normals
+from .pixels import to_bytes
 from .texel_map import dilate, texel_map
 
 CHUNK = 1 << 16  # texels per field query
@@ -45,7 +46,7 @@ def bake_flame(
     covered[texels.texel[seen]] = True
     image = dilate(texels.image(colors), covered.reshape(resolution, resolution))
     report("bake", 1.0)
-    return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return to_bytes(image)
 
 
 def _paint_hidden_eyes(colors: np.ndarray, eyes: np.ndarray, visible: np.ndarray) -> np.ndarray:

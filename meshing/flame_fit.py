@@ -27,6 +27,7 @@ PRIOR_SAMPLES = 500.0  # independent samples in a surface; neighbours err alike
 SCALP_SHARE = 0.05  # of the face's weight, where hair hides the skull
 COMPATIBLE_NORMALS = 0.5  # cosine below which a correspondence is dropped
 FACE_REACH, SCALP_REACH = 0.008, 0.035  # m that the displacement looks for the surface
+ANCHOR = 1e-3  # weight of staying in place, for vertices that nothing is known of
 STIFFNESS = (100.0, 20.0)  # bi-Laplacian against data, in rounds
 LID_NEIGHBOURS = 40  # skin vertices nearest to an eyeball, which it moves with
 
@@ -76,9 +77,9 @@ def fit_flame(surface, template: FlameTemplate, callback=None) -> FittedFlame:
         shift, betas = _plane_round(target, template, shift, betas, reach)
         report("fit", 0.3 + 0.15 * (index + 1))
     shaped = template.rest + shift + np.tensordot(betas, template.shapes[: len(betas)], axes=1)
-    vertices = shaped
+    vertices, roughness = shaped, _roughness(template)
     for stiffness in STIFFNESS:
-        vertices = _displaced(target, template, vertices, stiffness)
+        vertices = _displaced(target, template, vertices, stiffness * roughness)
     skull = _with_moved_eyes(template, shaped, vertices, shaped)
     vertices = _with_moved_eyes(template, shaped, vertices, vertices)
     _, _, distance = target.nearest.query(vertices[template.face > 0.5])
@@ -142,19 +143,26 @@ def _matches(target: _Surface, vertices: np.ndarray, template: FlameTemplate):
     return foot, normals, (agreement > COMPATIBLE_NORMALS).astype(float), distance
 
 
+def _roughness(template: FlameTemplate) -> sparse.spmatrix:
+    """Return the squared Laplacian (V, V): how much a displacement differs from its neighbours'."""
+    count = len(template.rest)
+    rough = sparse.eye(count) - neighbour_average(unique_edges(template.faces), count)
+    return rough.T @ rough
+
+
 def _displaced(
-    target: _Surface, template: FlameTemplate, vertices: np.ndarray, stiffness: float
+    target: _Surface, template: FlameTemplate, vertices: np.ndarray, smoothing: sparse.spmatrix
 ) -> np.ndarray:
-    """Return vertices moved along their normals towards the surface, evenly with neighbours."""
+    """Return vertices moved along their normals towards the surface, evenly with neighbours.
+
+    smoothing (V, V) is weighed against the data, of which each vertex counts at most 1.
+    """
     foot, _, usable, distance = _matches(target, vertices, template)
     normals = vertex_normals(vertices, template.faces)
     wanted = ((foot - vertices) * normals).sum(axis=1)
     reach = SCALP_REACH + (FACE_REACH - SCALP_REACH) * template.face
     weight = usable * np.exp(-((distance / reach) ** 2)) * (template.eye == 0)
-    count = len(vertices)
-    average = neighbour_average(unique_edges(template.faces), count)
-    rough = sparse.eye(count) - average
-    system = sparse.diags(weight + 1e-3) + stiffness * (rough.T @ rough)
+    system = sparse.diags(weight + ANCHOR) + smoothing
     return vertices + spsolve(system.tocsc(), weight * wanted)[:, None] * normals
 
 

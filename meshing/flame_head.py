@@ -6,6 +6,7 @@ import numpy as np
 
 from .flame_bake import bake_flame
 from .flame_fit import fit_flame
+from .flame_keys import EXPRESSION_PREFIX, POSE_PREFIX, SHAPE_PREFIX, key_name
 from .flame_template import FlameTemplate
 from .head_part import normalized_weights, skin_material
 from .raw_surface import raw_part
@@ -62,17 +63,17 @@ def pose_elements() -> dict[str, PoseElement]:
         for row in range(3)
         for column in range(3)
     ]
-    return {f"Pose_{index + 1:03d}": element for index, element in enumerate(elements)}
+    return {key_name(POSE_PREFIX, index): element for index, element in enumerate(elements)}
 
 
 def _keys(template: FlameTemplate, pose_keys: dict[str, PoseElement]) -> dict[str, np.ndarray]:
     """Return the offsets (V, 3) of all keys by name."""
     keys = {}
-    for word, basis in (
-        ("Shape", template.shapes[:SHAPE_KEYS]),
-        ("Expression", template.expressions[:EXPRESSION_KEYS]),
+    for prefix, basis in (
+        (SHAPE_PREFIX, template.shapes[:SHAPE_KEYS]),
+        (EXPRESSION_PREFIX, template.expressions[:EXPRESSION_KEYS]),
     ):
-        keys |= {f"{word}_{index + 1:03d}": offsets for index, offsets in enumerate(basis)}
+        keys |= {key_name(prefix, index): offsets for index, offsets in enumerate(basis)}
     for name, element in pose_keys.items():
         joint = JOINT_NAMES.index(element.joint) - 1
         keys[name] = template.correctives[joint, element.row, element.column]

@@ -13,6 +13,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter, zoom
 
 from .geometry import smoothstep
 from .hair_flow import Flow
+from .pixels import to_bytes
 from .texel_map import TexelMap, rasterize
 
 
@@ -90,7 +91,7 @@ def bake_hair(
     image[away > MARGIN * resolution] = np.median(color, axis=0)
     relief_image = texels.image(relief[:, None])[tuple(nearest)][..., 0]
     normal = _normals(metric, mesh, texels, relief_image)
-    return _to_bytes(image), _to_bytes(0.5 + 0.5 * normal)
+    return to_bytes(image), to_bytes(0.5 + 0.5 * normal)
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,3 @@ def _normals(metric: _Metric, mesh, texels: TexelMap, relief: np.ndarray) -> np.
     result = texels.image(normal)
     result[~texels.covered] = (0.0, 0.0, 1.0)
     return result
-
-
-def _to_bytes(image: np.ndarray) -> np.ndarray:
-    return (np.clip(image, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .geometry import smoothstep
+from .pixels import to_bytes
 
 ANGLE_AT_RIM = 110.0  # degrees from the gaze axis at the rim of the map
 RADIUS_POWER = 0.7  # below 1 gives the iris more texels
@@ -30,7 +31,7 @@ def paint_eye(iris_color: np.ndarray, iris_angle: float, size: int = 512) -> np.
     color = _mix(color, np.array([0.012, 0.010, 0.010]), pupil)
     # The upper lid shades the eye below it; few viewers compute that.
     shade = 1.0 - 0.30 * smoothstep(upward, 0.25, 1.15)
-    return (np.clip(color * shade[..., None], 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return to_bytes(color * shade[..., None])
 
 
 def _sclera(across, angle, azimuth) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from avatarmmc_blender.backend.generator.stylegan2 import MappingNetwork, SynthesisNetwork
-from avatarmmc_blender.backend.generator.triplanes import OSGDecoder, read_planes
+from avatarmmc_blender.backend.generator.triplanes import OSGDecoder
+from tests.plane_reading import read_planes
 
 PATH = Path(__file__).parent / "data" / "eg3d_tiny.npz"
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from avatarmmc_blender.backend.checkpoints.released import FLAME_VERTICES
 from avatarmmc_blender.backend.generator.renderer import Draws, camera_rays, render_rays
 from avatarmmc_blender.backend.generator.stylegan2 import SynthesisBlock, SynthesisLayer, ToRGB
-from avatarmmc_blender.backend.generator.triplanes import read_planes
 from avatarmmc_blender.backend.official.conditional import ConditionalSynthesis, PlainConv2d
 from avatarmmc_blender.backend.official.generator import (
     OfficialGenerator,
@@ -22,7 +22,6 @@ from avatarmmc_blender.backend.official.next3d import Next3D, SeenTexture
 from avatarmmc_blender.backend.official.superresolution import SuperResolution
 from avatarmmc_blender.backend.official.views import (
     FRONT,
-    NUM_VERTICES,
     SIDE_MINUS,
     SIDE_PLUS,
     TOP,
@@ -30,6 +29,7 @@ from avatarmmc_blender.backend.official.views import (
     landmarks_in_view,
     mouth_boxes,
 )
+from tests.plane_reading import read_planes
 
 
 def resample(x: Tensor, kernel: Tensor, up: int, down: int, padding: tuple[int, ...]) -> Tensor:
@@ -163,7 +163,7 @@ def next3d_planes(generator: Next3D, ws: Tensor, mesh: Tensor, rule: str) -> Ten
 
 def _front_plane(generator: Next3D, ws: Tensor, front: Tensor, mesh: Tensor) -> Tensor:
     landmarks = landmarks_in_view(
-        mesh[:, NUM_VERTICES:], generator.orth_scale, generator.orth_shift
+        mesh[:, FLAME_VERTICES:], generator.orth_scale, generator.orth_shift
     )
     stitched, boxes = front.clone(), mouth_boxes(landmarks)
     options = {"mode": "bilinear", "antialias": True}

@@ -8,11 +8,12 @@ import torch
 from scipy.spatial import cKDTree
 
 from avatarmmc_blender.backend.generator.plane_field import PlaneField
-from avatarmmc_blender.backend.generator.triplanes import EG3D_AXES, NEXT3D_AXES, OSGDecoder
+from avatarmmc_blender.backend.generator.triplanes import OSGDecoder
 from avatarmmc_blender.backend.official.density_level import PREFERRED, choose_level
 from avatarmmc_blender.backend.official.field import OfficialField, to_world
 from avatarmmc_blender.meshing.surface import extract_surface
 from avatarmmc_blender.meshing.topology import is_watertight
+from tests.plane_reading import EG3D_AXES, NEXT3D_AXES
 from tests.reference_surface import dense_surface
 
 RADIUS = 0.1  # metres

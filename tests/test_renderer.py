@@ -1,5 +1,6 @@
 """Volume renderer, plane lookup and cameras: the public program's numbers and closed forms."""
 
+import dataclasses
 import math
 
 import pytest
@@ -11,21 +12,20 @@ from avatarmmc_blender.backend.generator.cameras import (
     intrinsics_from_angle,
     look_at_pose,
     orbit_camera,
-    to_model_frame,
 )
 from avatarmmc_blender.backend.generator.renderer import (
     Draws,
-    RenderSettings,
     box_intersection,
     camera_rays,
     importance_depths,
     march,
     render_rays,
 )
-from avatarmmc_blender.backend.generator.triplanes import EG3D_AXES, NEXT3D_AXES, read_planes
+from avatarmmc_blender.backend.official.config import OfficialConfig
 from tests import eg3d_reference
+from tests.plane_reading import EG3D_AXES, NEXT3D_AXES, read_planes
 
-SETTINGS = RenderSettings()
+SETTINGS = OfficialConfig().rendering
 PIVOT = torch.tensor([0.0, 0.0, 0.2])
 FRONT = torch.tensor([math.pi / 2])
 
@@ -126,7 +126,7 @@ def test_a_ball_is_seen_at_its_distance():
     assert rendered.depth[0, 40].item() == pytest.approx(2.4, abs=0.03)
     assert rendered.weight[0, 40].item() == pytest.approx(1.0, abs=1e-3)
     assert rendered.weight[0, 0].item() == pytest.approx(0.0, abs=1e-3)
-    boxed = RenderSettings(ray_start=None, ray_end=None, box_size=1.0)
+    boxed = dataclasses.replace(SETTINGS, ray_start=None, ray_end=None)
     again = render_rays(ball, origins, directions, boxed, draws)
     assert again.depth[0, 40].item() == pytest.approx(2.4, abs=0.03)
 
@@ -162,11 +162,3 @@ def test_orbit_camera_stands_in_front_of_the_face_and_moves_to_the_subjects_left
     assert torch.allclose(
         rotation @ rotation.transpose(1, 2), torch.eye(3).expand(3, 3, 3), atol=1e-6
     )
-
-
-def test_a_public_camera_moved_to_the_model_frame_sees_the_face():
-    pose = look_at_pose(FRONT, FRONT, PIVOT, 2.7)
-    moved = to_model_frame(pose, 0.3, torch.tensor([0.0, 0.05, 0.0]))
-    assert torch.allclose(moved[0, :3, 2], torch.tensor([0.0, 1.0, 0.0]), atol=1e-6)
-    assert torch.allclose(moved[0, :3, 1], torch.tensor([0.0, 0.0, -1.0]), atol=1e-6)
-    assert torch.allclose(moved[0, :3, 3], torch.tensor([0.0, 0.05 - 0.81, 0.0]), atol=1e-6)

@@ -13,20 +13,15 @@ from torch import Tensor
 
 from .blending_text import blending_rule
 from .errors import CheckpointError, about_file, shown
-from .expected_shapes import expected_shapes, optional_shapes
+from .expected_shapes import expected_shapes
 from .file_bytes import read_file
 from .module_tree import attributes, child_modules, plain_settings, state_records
 from .records import ModuleRecord
+from .released import EXTRA_SHAPES, OPTIONAL_SHAPES
 from .settings import complete_settings
 from .tensors import TensorRecord, to_tensor
 from .unpickle import read_pickle
-from .validate import (
-    EXTRA_SHAPES,
-    validate_extra_shapes,
-    validate_shapes,
-    validate_types,
-    validate_values,
-)
+from .validate import validate_extra_shapes, validate_shapes, validate_types, validate_values
 
 EXPECTED = "a generator file of the Next3D or EG3D project (a .pkl with G_ema)"
 NEXT3D_PARTS = {"texture_backbone", "mouth_backbone", "neural_blending"}
@@ -115,7 +110,7 @@ def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoi
     extra_records = _extra_records(family, generator, records)
     validate_shapes(family, config, _shapes(records))
     validate_extra_shapes(family, _shapes(extra_records))
-    known = expected_shapes(family, config, _shapes(records)) | optional_shapes(family)
+    known = expected_shapes(family, config, _shapes(records)) | OPTIONAL_SHAPES[family]
     ignored = [name for name in records if name not in known]
     records = {name: record for name, record in records.items() if name in known}
     _check_elements({**records, **extra_records}, provenance["bytes"])

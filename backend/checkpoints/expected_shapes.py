@@ -5,26 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .released import (
+    CAMERA_NUMBERS,
+    CONDITIONAL,
+    PLANE_CHANNELS,
+    PLANE_RESOLUTION,
+    SUPER_RESOLUTIONS,
+    Encoder,
+    Shape,
+)
 from .settings import super_resolution_name
-
-Shape = tuple[int | None, ...]
-
-PLANE_RESOLUTION = 256
-PLANE_CHANNELS = 32
-SUPER_RESOLUTION_W = 512
-FLAME_VERTICES = 5023
-CAMERA_NUMBERS = 25
-
-# Conditional networks of Next3D: side of the input, of the smallest encoded map.
-CONDITIONAL = {"mouth_backbone": (64, 4), "neural_blending": (256, 32)}
-
-# Super-resolution by class: channels of both blocks, side of both blocks' output.
-SUPER_RESOLUTION = {
-    "8XDC": ((256, 128), (256, 512)),
-    "8X": ((128, 64), (256, 512)),
-    "4X": ((128, 64), (128, 256)),
-    "2X": ((128, 64), (64, 128)),
-}
 
 
 def expected_shapes(
@@ -39,10 +29,10 @@ def expected_shapes(
         shapes |= _topology(found)
         for name in ("texture_backbone", *CONDITIONAL):
             shapes |= _network(name, PLANE_CHANNELS, config, found)
-        for name, (side, smallest) in CONDITIONAL.items():
-            shapes |= _encoder(f"{name}.synthesis.", side, smallest, config)
+        for name, encoder in CONDITIONAL.items():
+            shapes |= _encoder(f"{name}.synthesis.", encoder, config)
     shapes |= _network("backbone", 3 * PLANE_CHANNELS, config, found)
-    shapes |= _super_resolution(super_resolution_name(config))
+    shapes |= _super_resolution(super_resolution_name(config), config["w_dim"])
     shapes |= {
         "decoder.net.0.weight": (64, PLANE_CHANNELS),
         "decoder.net.0.bias": (64,),
@@ -50,14 +40,6 @@ def expected_shapes(
         "decoder.net.2.bias": (1 + PLANE_CHANNELS,),
     }
     return shapes
-
-
-def optional_shapes(family: str) -> dict[str, Shape]:
-    """Return the tensors that some releases have; nothing is computed with them."""
-    labels: dict[str, Shape] = {"dataset_label_std": (None,)}
-    if family == "eg3d":
-        return labels
-    return labels | {"dense_faces": (1, None, 3), "uvcoords": (1, None, 3)}
 
 
 def channels(resolution: int, config: dict[str, Any]) -> int:
@@ -131,11 +113,11 @@ def _backbone_block(
     return shapes
 
 
-def _encoder(prefix: str, side: int, smallest: int, config: dict[str, Any]) -> dict[str, Shape]:
+def _encoder(prefix: str, sizes: Encoder, config: dict[str, Any]) -> dict[str, Shape]:
     """The conditional networks' encoder and the layers that fuse its maps into the blocks."""
     shapes: dict[str, Shape] = {}
-    level, resolution = 0, side
-    while resolution > smallest:
+    level, resolution = 0, sizes.side
+    while resolution > sizes.smallest:
         here, below = channels(resolution, config), channels(resolution // 2, config)
         level_prefix = f"{prefix}encoder.{level}."
         shapes |= {
@@ -146,8 +128,8 @@ def _encoder(prefix: str, side: int, smallest: int, config: dict[str, Any]) -> d
         shapes |= _plain_convolution(f"{level_prefix}conv1.", here, here)
         shapes |= _plain_convolution(f"{level_prefix}conv2.", here, below)
         level, resolution = level + 1, resolution // 2
-    index, resolution = 0, smallest
-    while resolution <= side:
+    index, resolution = 0, sizes.smallest
+    while resolution <= sizes.side:
         width = channels(resolution, config)
         inputs = width if index == 0 else 2 * width
         shapes |= _plain_convolution(f"{prefix}fusion.{index}.", inputs, width)
@@ -155,18 +137,18 @@ def _encoder(prefix: str, side: int, smallest: int, config: dict[str, Any]) -> d
     return shapes
 
 
-def _super_resolution(name: str) -> dict[str, Shape]:
-    widths, sides = SUPER_RESOLUTION[name]
+def _super_resolution(name: str, w_dim: int) -> dict[str, Shape]:
+    kind = SUPER_RESOLUTIONS[name]
     shapes: dict[str, Shape] = {}
     if name != "8XDC":
         shapes["superresolution.resample_filter"] = (4, 4)
     before = PLANE_CHANNELS
-    for block, (width, side) in enumerate(zip(widths, sides, strict=True)):
+    for block, (width, side) in enumerate(zip(kind.widths, kind.sides, strict=True)):
         prefix = f"superresolution.block{block}."
         shapes[f"{prefix}resample_filter"] = (4, 4)
-        shapes |= _layer(f"{prefix}conv0.", before, width, side, SUPER_RESOLUTION_W)
-        shapes |= _layer(f"{prefix}conv1.", width, width, side, SUPER_RESOLUTION_W)
-        shapes |= _to_rgb(f"{prefix}torgb.", width, 3, SUPER_RESOLUTION_W)
+        shapes |= _layer(f"{prefix}conv0.", before, width, side, w_dim)
+        shapes |= _layer(f"{prefix}conv1.", width, width, side, w_dim)
+        shapes |= _to_rgb(f"{prefix}torgb.", width, 3, w_dim)
         before = width
     return shapes
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from .errors import CheckpointError, about_file
-from .expected_shapes import FLAME_VERTICES
 from .file_bytes import read_file
 from .npz_file import is_npz, read_npz
 from .numeric import to_array
+from .released import FLAME_VERTICES
 from .unpickle import read_pickle
 
 EXPECTED = "a FLAME model of the FLAME project (generic_model.pkl or flame2023.pkl)"

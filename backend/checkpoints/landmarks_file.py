@@ -12,9 +12,10 @@ from .arrays import ArrayRecord
 from .errors import CheckpointError, about_file, shown
 from .npz_file import is_npz, read_npy, read_npz
 from .numeric import to_array
+from .released import CONTOUR_LANDMARKS, INNER_LANDMARKS
 
 EXPECTED = "landmark_embedding.npy of the DECA or FLAME project"
-STATIC, ROWS, CONTOUR, FULL = 51, 79, 17, 68
+ROWS = 79  # turns of the head that the contour is given for
 MAX_FACES = 1 << 20
 
 # Array by its names in DECA's file and in others'.
@@ -23,8 +24,6 @@ NAMES = {
     "static_weights": ("static_lmk_bary_coords", "lmk_bary_coords", "static_weights"),
     "dynamic_faces": ("dynamic_lmk_faces_idx", "dynamic_faces"),
     "dynamic_weights": ("dynamic_lmk_bary_coords", "dynamic_weights"),
-    "full_faces": ("full_lmk_faces_idx", "full_faces"),
-    "full_weights": ("full_lmk_bary_coords", "full_weights"),
 }
 
 
@@ -33,15 +32,13 @@ class LandmarkEmbedding:
     """Triangles and barycentric weights of landmarks.
 
     51 static ones (brows, nose, eyes, mouth); 17 of the contour for each of 79 turns of the head
-    (row 0 is a head that looks ahead); all 68 for a head that looks ahead, None if not given.
+    (row 0 is a head that looks ahead).
     """
 
     static_faces: np.ndarray  # (51,) int64
     static_weights: np.ndarray  # (51, 3) float32
     dynamic_faces: np.ndarray  # (79, 17) int64
     dynamic_weights: np.ndarray  # (79, 17, 3) float32
-    full_faces: np.ndarray | None  # (68,) int64
-    full_weights: np.ndarray | None  # (68, 3) float32
 
 
 def read_landmarks(path: Path) -> LandmarkEmbedding:
@@ -65,14 +62,12 @@ def _dictionary(value: Any) -> dict[str, Any]:
 
 
 def _embedding(values: dict[str, Any]) -> LandmarkEmbedding:
-    full = any(name in values for name in NAMES["full_faces"])
+    static, dynamic = (INNER_LANDMARKS,), (ROWS, CONTOUR_LANDMARKS)
     return LandmarkEmbedding(
-        _faces(values, "static_faces", (STATIC,)),
-        _weights(values, "static_weights", (STATIC, 3)),
-        _faces(values, "dynamic_faces", (ROWS, CONTOUR)),
-        _weights(values, "dynamic_weights", (ROWS, CONTOUR, 3)),
-        _faces(values, "full_faces", (FULL,)) if full else None,
-        _weights(values, "full_weights", (FULL, 3)) if full else None,
+        _faces(values, "static_faces", static),
+        _weights(values, "static_weights", (*static, 3)),
+        _faces(values, "dynamic_faces", dynamic),
+        _weights(values, "dynamic_weights", (*dynamic, 3)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The generator's configuration: names, defaults (those of the 512 models) and sane ranges."""
+"""The generator's configuration: completed by the defaults of the 512 models, in sane ranges."""
 
 from __future__ import annotations
 
@@ -6,59 +6,25 @@ import math
 from typing import Any
 
 from .errors import CheckpointError, shown
+from .released import (
+    DEFAULTS,
+    FIXED,
+    RENDERING_DEFAULTS,
+    SUPER_RESOLUTION_CLASS,
+    SUPER_RESOLUTIONS,
+)
 
 POSITIONAL = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")
 
-DEFAULTS: dict[str, Any] = {
-    "z_dim": 512,
-    "c_dim": 25,
-    "w_dim": 512,
-    "img_resolution": 512,
-    "img_channels": 3,
-    "channel_base": 32768,
-    "channel_max": 512,
-    "num_fp16_res": 0,
-    "conv_clamp": None,
-    "sr_num_fp16_res": 4,
-    "fused_modconv_default": "inference_only",
-    "mapping_kwargs": {"num_layers": 2},
-    "sr_kwargs": {},
-    "neural_rendering_resolution": 64,
-}
-
-RENDERING_DEFAULTS: dict[str, Any] = {
-    "superresolution_noise_mode": "none",
-    "sr_antialias": True,
-    "decoder_lr_mul": 1,
-    "c_scale": 1,
-    "c_gen_conditioning_zero": False,
-    "disparity_space_sampling": False,
-    "clamp_mode": "softplus",
-    "white_back": False,
-    "depth_resolution": 48,
-    "depth_resolution_importance": 48,
-    "ray_start": 2.25,
-    "ray_end": 3.3,
-    "box_warp": 1,
-    "avg_camera_radius": 2.7,
-    "avg_camera_pivot": [0, 0, 0.2],
-}
-
-SUPER_RESOLUTIONS = {128: "2X", 256: "4X", 512: "8XDC"}
-
-# What every released model has and the generators here are written for.
-FIXED = {
-    "clamp_mode": "softplus",
-    "disparity_space_sampling": False,
-    "superresolution_noise_mode": "none",
-}
+# What a release that does not name its super-resolution has, by the image's side.
+SUPER_RESOLUTION_OF_SIDE = {128: "2X", 256: "4X", 512: "8XDC"}
 FLAGS = ("sr_antialias", "c_gen_conditioning_zero", "white_back")
 
 # Inclusive ranges; far beyond every release and far below what would exhaust a computer.
 INTEGERS = {
     "z_dim": (1, 4096),
     "c_dim": (25, 1024),
-    "w_dim": (1, 4096),
+    "w_dim": (512, 512),  # which the super-resolutions of the public programs are written for
     "img_resolution": (128, 512),
     "img_channels": (3, 3),
     "channel_base": (256, 1 << 17),
@@ -92,11 +58,10 @@ def complete_settings(
         **config.get("rendering_kwargs", {}),
         **rendering,
     }
-    # Releases name the class; by the image's side where one does not.
     side = config.get("img_resolution")
-    if "superresolution_module" not in config["rendering_kwargs"] and side in SUPER_RESOLUTIONS:
-        config["rendering_kwargs"]["superresolution_module"] = (
-            f"SuperresolutionHybrid{SUPER_RESOLUTIONS[side]}"
+    if type(side) is int and side in SUPER_RESOLUTION_OF_SIDE:
+        config["rendering_kwargs"].setdefault(
+            "superresolution_module", SUPER_RESOLUTION_CLASS + SUPER_RESOLUTION_OF_SIDE[side]
         )
     pivot = config["rendering_kwargs"]["avg_camera_pivot"]
     if _is_number(pivot):  # the same along every axis
@@ -112,7 +77,7 @@ def check_settings(config: dict[str, Any]) -> None:
     for name, (low, high) in INTEGERS.items():
         if type(config.get(name)) is not int or not low <= config[name] <= high:
             raise _out_of_range(name, config.get(name), low, high)
-    if config["img_resolution"] not in SUPER_RESOLUTIONS:
+    if config["img_resolution"] not in SUPER_RESOLUTION_OF_SIDE:
         raise CheckpointError(
             f"has img_resolution {config['img_resolution']} where 128, 256 or 512 belongs"
         )
@@ -142,9 +107,11 @@ def check_settings(config: dict[str, Any]) -> None:
 def super_resolution_name(config: dict[str, Any]) -> str:
     """Return "8XDC", "8X", "4X" or "2X"."""
     path = config["rendering_kwargs"].get("superresolution_module", "")
-    name = str(path).rpartition(".")[2].removeprefix("SuperresolutionHybrid")
-    if name not in ("8XDC", "8X", "4X", "2X"):
-        raise CheckpointError(f"has the unknown super-resolution {shown(path)}")
+    name = str(path).rpartition(".")[2].removeprefix(SUPER_RESOLUTION_CLASS)
+    if name not in SUPER_RESOLUTIONS:
+        raise CheckpointError(
+            f"has the super-resolution {shown(path)}, known are {', '.join(SUPER_RESOLUTIONS)}"
+        )
     return name
 
 
@@ -168,4 +135,5 @@ def _is_number(value: Any) -> bool:
 
 
 def _out_of_range(name: str, value: Any, low: float, high: float) -> CheckpointError:
-    return CheckpointError(f"has {name} {shown(value)} where {low:g} to {high:g} belongs")
+    wanted = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return CheckpointError(f"has {name} {shown(value)} where {wanted} belongs")

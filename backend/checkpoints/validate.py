@@ -8,24 +8,14 @@ import torch
 from torch import Tensor
 
 from .errors import CheckpointError, shown
-from .expected_shapes import FLAME_VERTICES, Shape, expected_shapes, optional_shapes
+from .expected_shapes import expected_shapes
+from .released import EXTRA_SHAPES, FLAME_VERTICES, OPTIONAL_SHAPES, Shape
 
 NAMED = 3
 # Weights in a row; a lost piece of 8 KB always covers that many.
 HOLE = 1024
 INDEX_TENSORS = ("faces", "uvfaces", "dense_faces")
 MAX_INDICES = 1 << 22
-
-# Tensors that releases keep outside the state dict.
-EXTRA_SHAPES: dict[str, dict[str, Shape]] = {
-    "eg3d": {"plane_axes": (3, 3, 3)},
-    "next3d": {
-        "plane_axes": (3, 3, 3),
-        "uv_face_mask": (1, 1, 256, 256),
-        "orth_scale": (1, 1),
-        "orth_shift": (1, 3),
-    },
-}
 
 
 def validate_shapes(family: str, config: dict[str, Any], found: dict[str, tuple[int, ...]]) -> None:
@@ -37,7 +27,7 @@ def validate_shapes(family: str, config: dict[str, Any], found: dict[str, tuple[
     missing = [name for name in expected if name not in found]
     if missing:
         raise CheckpointError(f"lacks {_first_few(missing)}")
-    allowed = expected | optional_shapes(family)
+    allowed = expected | OPTIONAL_SHAPES[family]
     networks = {name.partition(".")[0] for name in allowed}
     strange = [
         shown(name) for name in found if name not in allowed and name.partition(".")[0] in networks

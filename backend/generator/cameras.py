@@ -10,9 +10,6 @@ import math
 import torch
 from torch import Tensor
 
-# Columns of EG3D's axes in the model frame: x to the subject's left, y up, z forward.
-MODEL_FROM_EG3D = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
-
 
 def look_at(origin: Tensor, target: Tensor, up: Tensor) -> Tensor:
     """Return cam2world (B, 4, 4) at origin (B, 3), facing target (B, 3), upright along up (3,)."""
@@ -69,18 +66,6 @@ def orbit_camera(yaw: Tensor, pitch: Tensor, distance: float, target: Tensor) ->
     target = target.to(offset).expand_as(offset)
     up = offset.new_tensor([0.0, 0.0, 1.0])
     return look_at(target + distance * offset, target, up)
-
-
-def to_model_frame(cam2world: Tensor, scale: float, origin: Tensor) -> Tensor:
-    """Move EG3D cameras (B, 4, 4) to the model frame.
-
-    scale is metres per EG3D unit, origin (3,) where EG3D's world origin lies in the model frame.
-    """
-    rotation = MODEL_FROM_EG3D.to(cam2world)
-    moved = cam2world.clone()
-    moved[:, :3, :3] = rotation @ cam2world[:, :3, :3]
-    moved[:, :3, 3] = scale * cam2world[:, :3, 3] @ rotation.T + origin.to(cam2world)
-    return moved
 
 
 def intrinsics_from_angle(fov_degrees: float, device: torch.device | str = "cpu") -> Tensor:

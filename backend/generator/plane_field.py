@@ -49,9 +49,9 @@ class PlaneField:
         """Return raw density (B, N, 1) at points (B, N, 3)."""
         return self._decoded(points, self.weight[:1], self.last_bias[:1])
 
-    def lattice(self, axes: tuple[Tensor, Tensor, Tensor], sample: int = 0) -> "PlaneLattice":
-        """Resample one sample's planes on lattice axes (n,) along x, y and z."""
-        return PlaneLattice(self, axes, sample)
+    def lattice(self, axes: tuple[Tensor, Tensor, Tensor]) -> "PlaneLattice":
+        """Resample the first sample's planes on lattice axes (n,) along x, y and z."""
+        return PlaneLattice(self, axes)
 
     @property
     def has_lattice(self) -> bool:
@@ -78,12 +78,12 @@ class PlaneField:
             return torch.einsum("nk,nkc->nc", weight, self.texels[index])
         return functional.embedding_bag(index, self.texels, mode="sum", per_sample_weights=weight)
 
-    def look_up_plane(self, points: Tensor, plane: int, sample: int) -> Tensor:
-        """Return one plane's part of the hidden values (N, 64) at points (N, 3)."""
+    def look_up_plane(self, points: Tensor, plane: int) -> Tensor:
+        """Return one plane's part of the first sample's hidden values (N, 64) at points (N, 3)."""
         own = slice(4 * plane, 4 * plane + 4)
         parts = []
         for part in points.split(self.at_a_time):
-            index, weight = self._corners(part, sample)
+            index, weight = self._corners(part, 0)
             parts.append(self._weighted(index[:, own].contiguous(), weight[:, own].contiguous()))
         return torch.cat(parts)
 
@@ -111,13 +111,11 @@ class PlaneLattice:
     Bilinear reading is the same point by point and axis by axis, so nothing is approximated.
     """
 
-    def __init__(self, field: PlaneField, axes: tuple[Tensor, Tensor, Tensor], sample: int) -> None:
+    def __init__(self, field: PlaneField, axes: tuple[Tensor, Tensor, Tensor]) -> None:
         self.field = field
-        sheets = [self._sheet(plane, axes, sample) for plane in range(3)]
+        sheets = [self._sheet(plane, axes) for plane in range(3)]
         self.rows = torch.cat([sheet.flatten(0, 2) for sheet in sheets])
-        parts = self.rows.split([sheet.shape[:3].numel() for sheet in sheets])
-        self.sheets = [part.view_as(sheet) for part, sheet in zip(parts, sheets, strict=True)]
-        self.steps, self.first = self._row_numbers()
+        self.steps, self.first = self._row_numbers([sheet.shape[:3] for sheet in sheets])
 
     def density(self, index: Tensor) -> Tensor:
         """Return raw density (N,) at crossings (N, 3), counted along x, y and z."""
@@ -128,35 +126,21 @@ class PlaneLattice:
                 hidden = self.rows[numbers].sum(dim=1)
             else:
                 hidden = functional.embedding_bag(numbers, self.rows, mode="sum")
-            values.append(self._decoded(hidden + self.field.bias))
+            hidden = functional.softplus(hidden + self.field.bias)
+            values.append(hidden @ self.field.weight[0] + self.field.last_bias[0])
         return torch.cat(values)
 
-    def everywhere(self) -> Tensor:
-        """Return raw density (nx, ny, nz) at all crossings."""
-        slabs = []
-        for i in range(max(len(sheet) for sheet in self.sheets)):
-            hidden = self.field.bias
-            for sheet in self.sheets:
-                hidden = hidden + sheet[min(i, len(sheet) - 1)]
-            slabs.append(self._decoded(hidden))
-        return torch.stack(slabs)
-
-    def _row_numbers(self) -> tuple[Tensor, Tensor]:
+    def _row_numbers(self, shapes: list[torch.Size]) -> tuple[Tensor, Tensor]:
         """Return the step in rows along x, y, z (3, 3) and the first row (3,) of each sheet."""
         steps, first = [], [0]
-        for sheet in self.sheets:
-            nx, ny, nz, width = sheet.shape
+        for nx, ny, nz in shapes:
             along = zip((ny * nz, nz, 1), (nx, ny, nz), strict=True)
             steps.append([step if count > 1 else 0 for step, count in along])
-            first.append(first[-1] + sheet.numel() // width)
+            first.append(first[-1] + nx * ny * nz)
         device = self.rows.device
         return torch.tensor(steps, device=device), torch.tensor(first[:3], device=device)
 
-    def _decoded(self, hidden: Tensor) -> Tensor:
-        hidden = functional.softplus(hidden)
-        return hidden @ self.field.weight[0] + self.field.last_bias[0]
-
-    def _sheet(self, plane: int, axes: tuple[Tensor, Tensor, Tensor], sample: int) -> Tensor:
+    def _sheet(self, plane: int, axes: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         """Resample one plane where its two axes cross, shaped to broadcast on (x, y, z)."""
         to_plane = self.field.to_planes[plane]
         if (to_plane != 0).sum() != 2:
@@ -171,4 +155,4 @@ class PlaneLattice:
             view = [1, 1, 1]
             view[d] = -1
             points[..., d] = axes[d].to(points).reshape(view)
-        return self.field.look_up_plane(points.reshape(-1, 3), plane, sample).reshape(*shape, -1)
+        return self.field.look_up_plane(points.reshape(-1, 3), plane).reshape(*shape, -1)

@@ -17,18 +17,18 @@ FieldFunction = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """How rays are sampled; the defaults are those of EG3D's and Next3D's 512 models.
+    """How rays are sampled and composited.
 
     Without ray_start and ray_end a ray is sampled where it crosses the cube of side `box_size`
     around the origin.
     """
 
-    depth_resolution: int = 48
-    depth_resolution_importance: int = 48
-    ray_start: float | None = 2.25
-    ray_end: float | None = 3.3
-    box_size: float = 1.0
-    white_back: bool = False
+    depth_resolution: int
+    depth_resolution_importance: int
+    ray_start: float | None
+    ray_end: float | None
+    box_size: float
+    white_back: bool
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from torch.nn import functional
 from ..generator.stylegan2 import (
     ACTIVATION_GAIN,
     LEAKY_SLOPE,
-    NoiseMode,
     SynthesisBlock,
     binomial_filter,
     filter2d,
@@ -121,7 +120,7 @@ class ConditionalSynthesis(nn.Module):
         # Styles keep the indices they have in a network that starts at b4.
         self.first_w = 2 * (final_size.bit_length() - 3) + 1
 
-    def forward(self, image: Tensor, ws: Tensor, noise_mode: NoiseMode = "const") -> Tensor:
+    def forward(self, image: Tensor, ws: Tensor) -> Tensor:
         """Return the float32 image; ws is (B, num_ws, w_dim) with all styles from b4 on."""
         conditions = self.encode(image.contiguous(memory_format=torch.channels_last))
         x, rgb, first = self.fusion[0](conditions[0]), None, self.first_w
@@ -129,7 +128,7 @@ class ConditionalSynthesis(nn.Module):
             if 0 < j < len(conditions):
                 x = self.fusion[j](torch.cat([x, conditions[j]], dim=1))
             block = getattr(self, f"b{r}")
-            x, rgb = block(x, rgb, ws[:, first : first + block.num_ws], noise_mode)
+            x, rgb = block(x, rgb, ws[:, first : first + block.num_ws], "const")
             first += block.num_conv
         return rgb
 

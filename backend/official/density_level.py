@@ -24,9 +24,7 @@ def choose_level(density: Tensor) -> float:
         raise ValueError("the generator's density is not finite; the checkpoint may be damaged")
     if _filled(values, PREFERRED):
         return PREFERRED
-    low, high = torch.quantile(
-        values[:: max(1, len(values) // 1_000_000)], values.new_tensor([TRIMMED, 1.0 - TRIMMED])
-    ).tolist()
+    low, high = torch.quantile(values, values.new_tensor([TRIMMED, 1.0 - TRIMMED])).tolist()
     if high - low < 1e-6:
         raise ValueError(
             f"the generator's density is {low:.3g} everywhere, so that there is no surface; "
@@ -34,7 +32,7 @@ def choose_level(density: Tensor) -> float:
         )
     level = _otsu(values.clamp(low, high), low, high)
     if not _filled(values, level):  # a threshold that cuts off a few outliers only
-        level = torch.quantile(values[:: max(1, len(values) // 1_000_000)], 0.75).item()
+        level = torch.quantile(values, 0.75).item()
     return level
 
 
@@ -53,7 +51,6 @@ def slope_at(density: Tensor, level: float, spacing: float) -> float:
     change = torch.cat(changes)
     if not len(change):
         raise ValueError(f"the generator's density never crosses {level:.3g}; try another seed")
-    change = change[:: max(1, len(change) // 1_000_000)]
     return max(torch.quantile(change, 0.9).item() / spacing, 1e-6)
 
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..generator.stylegan2 import NoiseMode
 from .config import NUM_PLANE_WS, OfficialConfig
 from .generator import OfficialGenerator
 
@@ -23,9 +22,9 @@ class EG3D(OfficialGenerator):
     def __init__(self, config: OfficialConfig) -> None:
         super().__init__(config, NUM_PLANE_WS)
 
-    def prepare(self, ws: Tensor, noise_mode: NoiseMode = "const") -> EG3DIdentity:
+    def prepare(self, ws: Tensor) -> EG3DIdentity:
         """Return all that an identity needs whatever the camera."""
-        return EG3DIdentity(ws, self.static_planes(ws, noise_mode))
+        return EG3DIdentity(ws, self.static_planes(ws))
 
     def planes(self, identity: EG3DIdentity) -> Tensor:
         """Return the planes (B, 3, 32, 256, 256) to be rendered."""

@@ -7,29 +7,16 @@ published model (Li et al. 2017) and of how DECA and Next3D pose it; no FLAME da
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints.flame_file import FlameArrays
+from ..checkpoints.released import LANDMARKS
 from ..head_model.skinning import combine, pose_offsets, rotation_matrices, skin
 
 JOINT_NAMES = ("root", "neck", "jaw", "left_eye", "right_eye")
-LANDMARKS = 68  # 17 of the contour, then 51 of the inner face
-
-
-class FlameFile(Protocol):
-    """The arrays of a FLAME file, as a reader gives them."""
-
-    v_template: np.ndarray  # (V,3)
-    shapedirs: np.ndarray  # (V,3,S)
-    exprdirs: np.ndarray  # (V,3,E)
-    posedirs: np.ndarray  # (36,V*3)
-    J_regressor: np.ndarray  # (5,V)
-    kintree_table: np.ndarray  # (2,5)
-    lbs_weights: np.ndarray  # (V,5)
-    faces: np.ndarray  # (F,3)
 
 
 @dataclass(frozen=True)
@@ -50,7 +37,7 @@ class FlameModel:
     @classmethod
     def from_file(
         cls,
-        arrays: FlameFile,
+        arrays: FlameArrays,
         landmark_faces: np.ndarray | None = None,
         landmark_bary: np.ndarray | None = None,
     ) -> FlameModel:
@@ -58,11 +45,8 @@ class FlameModel:
 
         Of the moving contour the row for a head that looks straight ahead belongs in them.
         """
-        values = {}
-        for field in fields(cls)[:8]:
-            array = np.asarray(getattr(arrays, field.name))
-            kind = np.float32 if array.dtype.kind == "f" else np.int64
-            values[field.name] = torch.from_numpy(np.ascontiguousarray(array, kind))
+        names = [field.name for field in fields(arrays) if field.name != "variant"]
+        values = {name: _tensor(getattr(arrays, name)) for name in names}
         if landmark_faces is None or landmark_bary is None:
             return cls(**values)
         chosen = np.asarray(landmark_faces, np.int64)
@@ -148,6 +132,12 @@ class FlameModel:
         if betas is None:
             betas = self.v_template.new_zeros(1, 1)
         return self.generator_mesh(betas, betas.new_zeros(len(betas), 1))
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Return a float32 or int64 tensor, which shares the memory of an array that is one."""
+    kind = np.float32 if array.dtype.kind == "f" else np.int64
+    return torch.from_numpy(np.ascontiguousarray(array, kind))
 
 
 def _width(values: Tensor, name: str, basis: Tensor) -> int:

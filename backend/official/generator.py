@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints.released import PLANE_CHANNELS, PLANE_RESOLUTION
 from ..generator.plane_field import PlaneField
 from ..generator.renderer import Draws, camera_rays, render_rays
 from ..generator.stylegan2 import MappingNetwork, NoiseMode, SynthesisNetwork
 from ..generator.triplanes import OSGDecoder
-from .config import NUM_PLANE_WS, PLANE_CHANNELS, PLANE_RESOLUTION, OfficialConfig
+from .config import NUM_PLANE_WS, OfficialConfig
 from .superresolution import SuperResolution
 
 # 48 samples each stay near a processor; graphics cards want more work.
@@ -29,6 +30,11 @@ class RawImage:
     def image(self) -> Tensor:
         """The raw image (B, 3, R, R), -1..1."""
         return self.features[:, :3]
+
+
+def image_bytes(image: Tensor) -> Tensor:
+    """Return an image (1, 3, R, R) in about -1..1 as (R, R, 3) uint8."""
+    return (image[0].permute(1, 2, 0) * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
 
 
 def camera_of_label(label: Tensor) -> tuple[Tensor, Tensor]:
@@ -94,10 +100,6 @@ class OfficialGenerator(nn.Module):
     def field(self, planes: Tensor) -> PlaneField:
         """Return colours and raw density as a function of points; keep it for many calls."""
         return PlaneField(planes, self.plane_axes, self.config.box_warp, self.decoder)
-
-    def density(self, planes: Tensor, points: Tensor) -> Tensor:
-        """Return raw density (B, N, 1) at points (B, N, 3) of the generator's world."""
-        return self.field(planes).density(points)
 
     def render(
         self,

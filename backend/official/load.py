@@ -2,33 +2,24 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ..checkpoints.checkpoint import Checkpoint
+from ..checkpoints.released import EXTRA_SHAPES, OPTIONAL_SHAPES
 from .config import OfficialConfig
 from .eg3d import EG3D
 from .next3d import Next3D
 
-
-class Checkpoint(Protocol):
-    """What is read of a checkpoint: see `backend.checkpoints`."""
-
-    family: str
-    config: dict[str, Any]
-    state: dict[str, Tensor]
-    extra: dict[str, Any]
-
-
 # In official files, and never run: mapping networks of all but the backbone, blocks and fusions
-# at the ends of the conditional networks, statistics of training.
-_UNUSED = re.compile(
+# at the ends of the conditional networks.
+_NEVER_RUN = re.compile(
     r"(texture_backbone|mouth_backbone|neural_blending)\.mapping\."
     r"|mouth_backbone\.synthesis\.(b4|fusion\.4)\."
     r"|neural_blending\.synthesis\.(b4|b8|b16|b32|fusion\.3)\."
-    r"|(dense_faces|uvcoords|dataset_label_std|superresolution\.resample_filter)$"
-    r"|(orth_scale|orth_shift)$"
+    r"|superresolution\.resample_filter$"
 )
 
 
@@ -39,7 +30,8 @@ def load_official(checkpoint: Checkpoint, half: bool = False) -> EG3D | Next3D:
     with torch.device("meta"):
         generator = _empty(family, config, state)
     expected = generator.state_dict().keys()
-    unknown = [name for name in state if name not in expected and not _UNUSED.match(name)]
+    known = {*expected, *OPTIONAL_SHAPES[family], *EXTRA_SHAPES[family]}
+    unknown = [name for name in state if name not in known and not _NEVER_RUN.match(name)]
     missing = [name for name in expected if name not in state]
     if unknown or missing:
         raise ValueError(

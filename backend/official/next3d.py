@@ -12,17 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..checkpoints.released import (
+    CONDITIONAL,
+    FLAME_VERTICES,
+    LANDMARKS,
+    PLANE_CHANNELS,
+    PLANE_RESOLUTION,
+    Encoder,
+)
 from .conditional import ConditionalSynthesis
-from .config import NUM_PLANE_WS, PLANE_CHANNELS, PLANE_RESOLUTION, OfficialConfig
+from .config import NUM_PLANE_WS, OfficialConfig
 from .generator import OfficialGenerator
 from .rasterizer import Fragments
 from .views import (
     FRONT,
-    NUM_LANDMARKS,
-    NUM_VERTICES,
     SIDE_MINUS,
     SIDE_PLUS,
-    SIZE,
     TOP,
     View,
     fill_holes,
@@ -36,9 +41,7 @@ Blending = Literal["front", "all"]
 
 NUM_FACES = 9976
 NUM_UV = 5118
-MOUTH_SIZE = 64
-BLENDING_FINAL_SIZE = 32
-MOUTH_FINAL_SIZE = 4
+MOUTH_SIZE = CONDITIONAL["mouth_backbone"].side
 
 
 @dataclass(frozen=True)
@@ -79,26 +82,27 @@ class Next3D(OfficialGenerator):
     ) -> None:
         super().__init__(config, 2 * NUM_PLANE_WS)
         self.texture_backbone = nn.ModuleDict({"synthesis": self.synthesis_network(PLANE_CHANNELS)})
-        mouth = self._conditional(MOUTH_SIZE, MOUTH_FINAL_SIZE)
+        mouth = self._conditional(CONDITIONAL["mouth_backbone"])
         self.mouth_backbone = nn.ModuleDict({"synthesis": mouth})
-        blending = self._conditional(PLANE_RESOLUTION, BLENDING_FINAL_SIZE)
+        blending = self._conditional(CONDITIONAL["neural_blending"])
         self.neural_blending = nn.ModuleDict({"synthesis": blending})
         self.register_buffer("faces", torch.zeros(1, num_faces, 3, dtype=torch.int64))
         self.register_buffer("uvfaces", torch.zeros(1, num_faces, 3, dtype=torch.int64))
         self.register_buffer("raw_uvcoords", torch.zeros(1, num_uv, 2))
         self.register_buffer("face_uvcoords", torch.zeros(1, num_faces, 3, 3))
-        self.register_buffer("uv_face_mask", torch.zeros(1, 1, SIZE, SIZE), persistent=False)
+        mask = torch.zeros(1, 1, PLANE_RESOLUTION, PLANE_RESOLUTION)
+        self.register_buffer("uv_face_mask", mask, persistent=False)
         self.register_buffer("orth_scale", torch.zeros(1), persistent=False)
         self.register_buffer("orth_shift", torch.zeros(3), persistent=False)
 
-    def _conditional(self, in_size: int, final_size: int) -> ConditionalSynthesis:
+    def _conditional(self, encoder: Encoder) -> ConditionalSynthesis:
         c = self.config
         return ConditionalSynthesis(
             c.w_dim,
             PLANE_RESOLUTION,
             PLANE_CHANNELS,
-            in_size,
-            final_size,
+            encoder.side,
+            encoder.smallest,
             c.channel_base,
             c.channel_max,
             c.conv_clamp,
@@ -129,10 +133,11 @@ class Next3D(OfficialGenerator):
 
     def see(self, texture: Tensor, mesh: Tensor, blending: Blending) -> list[SeenTexture]:
         """Return the textured mesh from the front; for `all` from the sides and above as well."""
-        if mesh.ndim != 3 or mesh.shape[1:] != (NUM_VERTICES + NUM_LANDMARKS, 3):
+        count = FLAME_VERTICES + LANDMARKS
+        if mesh.ndim != 3 or mesh.shape[1:] != (count, 3):
             raise ValueError(
-                f"expected a mesh (B, {NUM_VERTICES + NUM_LANDMARKS}, 3) of FLAME's vertices and "
-                f"68 landmarks, got {tuple(mesh.shape)}"
+                f"expected a mesh (B, {count}, 3) of FLAME's vertices and {LANDMARKS} landmarks, "
+                f"got {tuple(mesh.shape)}; make it with FlameModel.generator_mesh"
             )
         if blending == "front":
             (front,) = self.rasterize(mesh, (FRONT,))
@@ -147,7 +152,7 @@ class Next3D(OfficialGenerator):
 
     def rasterize(self, mesh: Tensor, views: tuple[View, ...]) -> list[Fragments]:
         """Return what each view sees of the mesh's vertices."""
-        vertices = mesh[:, :NUM_VERTICES]
+        vertices = mesh[:, :FLAME_VERTICES]
         return rasterize_views(vertices, self.faces[0], views, self.orth_scale, self.orth_shift)
 
     def _sampled(self, texture: Tensor, fragments: Fragments) -> SeenTexture:
@@ -168,7 +173,7 @@ class Next3D(OfficialGenerator):
 
     def front_plane(self, ws: Tensor, front: SeenTexture, mesh: Tensor) -> FrontPlane:
         """Paint the mouth into the front view and pass it through the blending network."""
-        landmarks = landmarks_in_view(mesh[:, NUM_VERTICES:], self.orth_scale, self.orth_shift)
+        landmarks = landmarks_in_view(mesh[:, FLAME_VERTICES:], self.orth_scale, self.orth_shift)
         boxes = mouth_boxes(landmarks)
         crops = [
             _resized(own[None, :, y0:y1, x0:x1], MOUTH_SIZE)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .generator import RawImage
+from .generator import RawImage, image_bytes
 from .next3d import Blending, Next3D, Next3DIdentity
 
 
@@ -19,8 +19,7 @@ class Frame:
 
     def pixels(self) -> Tensor:
         """Return the final, or else the raw, image as (R, R, 3) bytes."""
-        picture = self.raw.image if self.image is None else self.image
-        return (picture[0].permute(1, 2, 0) * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
+        return image_bytes(self.raw.image if self.image is None else self.image)
 
 
 @torch.no_grad()

@@ -12,12 +12,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..checkpoints.checkpoint import Checkpoint
 from .load import load_official
 from .verify_stages import INPUTS, Stage, eg3d_stages, next3d_stages
 
@@ -104,10 +104,12 @@ class Reference:
                 "configuration and does not; give a complete folder of reference outputs"
             )
         config = json.loads(Path(f"{prefix}_config.json").read_text())
-        checkpoint = SimpleNamespace(
+        checkpoint = Checkpoint(
             family=families[0],
             config=config["kwargs"],
             state=_tensors(f"{prefix}_state.npz"),
+            source_rule=None,
+            provenance={},
             extra=_tensors(f"{prefix}_nonstate.npz"),
         )
         generator = load_official(checkpoint)
@@ -152,7 +154,9 @@ def probe(value: Tensor) -> Tensor:
     return torch.stack([flat @ torch.cos(_STEP * places + _PHASE), flat.abs().sum()])
 
 
-def _compare(name: str, stage: Stage, piece: str, expected: Tensor, box: Tensor) -> Comparison:
+def _compare(
+    name: str, stage: Stage, piece: str, expected: Tensor, box: Tensor | None
+) -> Comparison:
     kind, tolerance = stage.kind, TOLERANCES[stage.kind]
     given = _piece(stage.value, piece, box)
     if piece == "probe":

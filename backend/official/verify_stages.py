@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ..checkpoints.released import FLAME_VERTICES
 from ..generator.plane_field import PlaneField
 from ..generator.renderer import (
     Draws,
@@ -25,7 +26,6 @@ from .generator import camera_of_label
 from .next3d import Next3DIdentity
 from .views import (
     FRONT,
-    NUM_VERTICES,
     SIDE_MINUS,
     SIDE_PLUS,
     TOP,
@@ -127,7 +127,7 @@ def _views(reference: "Reference") -> Iterator[Stage]:
     seen = generator.rasterize(mesh, tuple(VIEWS.values()))
     for (name, view), fragments in zip(VIEWS.items(), seen, strict=True):
         placed = seen_vertices(
-            mesh[:, :NUM_VERTICES], view, generator.orth_scale, generator.orth_shift
+            mesh[:, :FLAME_VERTICES], view, generator.orth_scale, generator.orth_shift
         )
         yield Stage(f"raster/{name}/verts_in", "seen", placed[0, ::VERTEX_STEP])
         yield Stage(f"raster/{name}/pix_to_face", "exact", fragments.face[0])
@@ -137,7 +137,7 @@ def _views(reference: "Reference") -> Iterator[Stage]:
         uv = torch.cat([uv, fragments.coverage.to(uv)])
         yield Stage(f"raster/{name}/uv_vis", "seen", uv)
     landmarks = landmarks_in_view(
-        mesh[:, NUM_VERTICES:], generator.orth_scale, generator.orth_shift
+        mesh[:, FLAME_VERTICES:], generator.orth_scale, generator.orth_shift
     )
     yield Stage("lm2d/front", "seen", landmarks[0])
 
@@ -238,7 +238,7 @@ def _lattices(reference: "Reference", planes: Tensor) -> Iterator[Stage]:
     n = SMALL_LATTICE
     points = published_lattice(torch.arange(n**3), n, side)
     yield Stage(f"grid{n}/samples", "coordinates", points)
-    sigma = reference.generator.density(planes, points[None]).reshape(n, n, n).flip(0)
+    sigma = reference.generator.field(planes).density(points[None]).reshape(n, n, n).flip(0)
     emptied = torch.full_like(sigma, EMPTY)
     inner = slice(int(BORDER * n), n - int(BORDER * n))
     emptied[inner, inner, inner] = sigma[inner, inner, inner]

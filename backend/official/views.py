@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..checkpoints.released import PLANE_RESOLUTION
 from .rasterizer import Fragments, rasterize
 
-SIZE = 256
-NUM_VERTICES = 5023  # then come 68 landmarks
-NUM_LANDMARKS = 68
+SIZE = PLANE_RESOLUTION  # views are laid over the planes
 DISTANCE = 10.0
 MOUTH = slice(48, 60)  # outer lip among the landmarks
 MOUTH_CORNERS = (48, 54)
