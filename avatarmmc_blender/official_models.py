@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from .errors import AvatarError
 from .models_store import open_store
 
@@ -60,20 +58,12 @@ def load_official_model(model_id: str, device: str) -> OfficialModel:
 
 
 def _load_flame(store: ModelStore, model_id: str) -> FlameModel | None:
-    from .backend.official.flame import FlameModel
+    from .backend.official.flame_landmarks import flame_with_landmarks
 
     arrays = store.load_flame(model_id)
     if arrays is None:
         return None
-    landmarks = store.load_landmarks(model_id)
-    if landmarks is None:
-        return FlameModel.from_file(arrays)
-    # The contour of a head that looks ahead, then brows, nose, eyes and mouth.
-    return FlameModel.from_file(
-        arrays,
-        np.concatenate([landmarks.dynamic_faces[0], landmarks.static_faces]),
-        np.concatenate([landmarks.dynamic_weights[0], landmarks.static_weights]),
-    )
+    return flame_with_landmarks(arrays, store.load_landmarks(model_id))
 
 
 def _template(flame: FlameModel, checkpoint: Checkpoint) -> FlameTemplate:

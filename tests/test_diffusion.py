@@ -38,6 +38,7 @@ from avatarmmc_blender.backend.training.diffusion import (
     train,
 )
 from avatarmmc_blender.backend.training.dropout import Dropout
+from avatarmmc_blender.backend.training.latent_pairs import GeneratedHeads
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 from avatarmmc_blender.backend.training.pairs import Views
 from avatarmmc_blender.backend.training.readout import solve_readout
@@ -64,7 +65,7 @@ def generator():
 
 
 def make_trainer(generator, settings=TINY):
-    return Trainer(settings, generator, Accelerator(cpu=True))
+    return Trainer(settings, GeneratedHeads(generator), Accelerator(cpu=True))
 
 
 def test_the_shipped_size_fits_its_budget():
@@ -246,10 +247,10 @@ def test_two_processes_train_what_one_does(generator, tmp_path):
     save_generator(generator, weights)
     settings = dataclasses.replace(TINY, steps=2)
     options = [f"--{k.replace('_', '-')}={v}" for k, v in dataclasses.asdict(settings).items()]
-    options += ["--generator", str(weights), "--cpu", "--threads=1", "--output"]
-    two = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2"]
-    two += ["--num_machines=1", "--mixed_precision=no", "--dynamo_backend=no"]
-    for launcher, name in ((two, "two"), ([sys.executable], "one")):
+    options += ["--generator", str(weights), "--cpu", "--threads=1", "--minutes=60", "--output"]
+    two = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    two += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # any free port
+    for launcher, name, count in ((two, "two", 2), ([sys.executable], "one", 1)):
         command = [*launcher, "-m", "backend.training.diffusion", *options, str(tmp_path / name)]
         result = subprocess.run(
             command,
@@ -259,6 +260,7 @@ def test_two_processes_train_what_one_does(generator, tmp_path):
             env={**os.environ, "OMP_NUM_THREADS": "1"},
         )
         assert result.returncode == 0, result.stderr[-2000:]
+        assert f"process 1 of {count} " in result.stderr
     one, both = (load_file(tmp_path / name / "diffusion.safetensors") for name in ("one", "two"))
     for name, value in one.items():
         assert torch.allclose(value.float(), both[name].float(), atol=2e-3), name
@@ -299,7 +301,8 @@ def test_photos_train_too_and_start_from_attributes_alone(generator, tmp_path):
     first = make_trainer(generator, settings)
     first.run_step()
     save_diffusion(first.averaged(), tmp_path / "attributes.safetensors", "abc", 1)
-    trainer = Trainer(settings, generator, Accelerator(cpu=True), some_views())
+    heads = GeneratedHeads(generator, some_views())
+    trainer = Trainer(settings, heads, Accelerator(cpu=True))
     trainer.start_from(tmp_path / "attributes.safetensors")
     before = trainer.model.visual.backbone.state_dict()
     before = {name: value.clone() for name, value in before.items()}

@@ -16,7 +16,6 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
-import torch
 
 from avatarmmc_blender import models_store, pipeline
 from avatarmmc_blender.cli import main
@@ -26,49 +25,22 @@ from avatarmmc_blender.model_actions import add_model, verify_model
 from avatarmmc_blender.official_models import load_official_model
 from avatarmmc_blender.png import encode_png
 from avatarmmc_blender.settings import GenerateSettings
-from tests.checkpoint_files import generator_pickle, tiny_state
-from tests.flame_sample import flame_arrays
+from tests.checkpoint_files import generator_pickle
+from tests.small_next3d import GOLDEN, write_next3d
 
-GOLDEN = Path(__file__).with_name("data") / "next3d_tiny"
 FILE_ACCESS = [(builtins, "open"), (io, "open")] + [
     (os, name) for name in ("open", "stat", "lstat", "listdir", "scandir")
 ]
 SMALL = {"truncation": 0.7, "resolution": 64, "texture": 128, "device": "cpu"}
 
 
-def tensors(name: str) -> dict[str, torch.Tensor]:
-    with np.load(GOLDEN / f"next3d_{name}.npz") as arrays:
-        return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
     """A folder with next3d.pkl, eg3d.pkl, generic_model.npz and landmark_embedding.npy."""
     folder = tmp_path_factory.mktemp("released")
-    state = tiny_state("next3d") | tensors("state")
-    extra = tensors("nonstate")
-    extra.pop("neural_rendering_resolution", None)
-    (folder / "next3d.pkl").write_bytes(generator_pickle("next3d", state=state, extra=extra))
+    write_next3d(folder)
     (folder / "eg3d.pkl").write_bytes(generator_pickle("eg3d"))
-    mesh, faces = tensors("inputs")["v"][0].numpy(), state["faces"][0].numpy()
-    write_flame(folder, mesh, faces)
     return folder
-
-
-def write_flame(folder: Path, mesh: np.ndarray, faces: np.ndarray) -> None:
-    arrays = flame_arrays(mesh[:5023], faces, shapes=8, expressions=4)
-    values = {name: getattr(arrays, name) for name in arrays.__dataclass_fields__}
-    np.savez(folder / "generic_model.npz", **values)
-    centres = mesh[:5023][faces].mean(1)
-    nearest = np.linalg.norm(centres[None] - mesh[5023:, None], axis=-1).argmin(1)
-    thirds = np.full((68, 3), 1 / 3, np.float32)
-    embedding = {
-        "static_lmk_faces_idx": nearest[17:],
-        "static_lmk_bary_coords": thirds[17:],
-        "dynamic_lmk_faces_idx": np.tile(nearest[:17], (79, 1)),
-        "dynamic_lmk_bary_coords": np.tile(thirds[:17], (79, 1, 1)),
-    }
-    np.savez(folder / "landmark_embedding.npz", **embedding)
 
 
 @pytest.fixture(scope="module")

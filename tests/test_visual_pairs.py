@@ -1,7 +1,10 @@
 """Photos and maps for the denoiser: what is hidden, and that both come from one head."""
 
+import pytest
 import torch
 
+from avatarmmc_blender.backend.training.heads import Request
+from avatarmmc_blender.backend.training.latent_pairs import GeneratedHeads
 from avatarmmc_blender.backend.training.pairs import draw_views
 from avatarmmc_blender.backend.training.visual_masks import draw_masks
 from avatarmmc_blender.backend.training.visual_pairs import visuals
@@ -30,3 +33,20 @@ def test_photos_and_maps_are_of_the_views_and_masked_apart(images):
     assert labels.dtype == torch.int64 and (labels == 1).any()
     again = visuals(views, seeded(4))
     assert torch.equal(image, again[0]) and torch.equal(labels, again[2])
+
+
+def test_processes_share_the_batch_that_one_would_see(images):
+    heads = GeneratedHeads(images.generator, draw_views(images, 3, 1, seeded(5)))
+    space = heads.fit_space()
+    whole = heads.draw(space, Request(8, 2, True), seeded(1))
+    parts = [heads.draw(space, Request(8, 2, True, part=(i, 2)), seeded(1)) for i in range(2)]
+    order = torch.tensor([0, 1, 4, 5, 2, 3, 6, 7])
+    for name in ("image", "image_mask", "labels", "labels_mask", "attributes_given"):
+        joined = torch.cat([getattr(part.conditions, name) for part in parts])
+        assert torch.equal(joined, getattr(whole.conditions, name)[order]), name
+    for name in ("clean", "noise", "t"):
+        joined = torch.cat([getattr(part, name) for part in parts])
+        own = getattr(whole, name).unflatten(0, (8, 2))[order].flatten(0, 1)
+        assert torch.allclose(joined, own, atol=1e-5), name
+    with pytest.raises(ValueError, match="choose a multiple of 4"):
+        heads.draw(space, Request(6, pictures=True, part=(0, 2)), seeded(1))

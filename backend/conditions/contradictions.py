@@ -69,6 +69,8 @@ def settle(
     The scales are those of guidance; where they are equal the label map wins.
     """
     notes: list[str] = []
+    if conditions.attributes.shape[1] != len(ATTRIBUTE_INDEX):
+        return conditions, notes  # of an official generator: no rules are known
     given = conditions.attributes_given.clone()
     mask = None if conditions.labels_mask is None else conditions.labels_mask.clone()
     for i, attributes in enumerate(decode_attributes(conditions.attributes, given)):

@@ -108,6 +108,7 @@ class LatentDiffusion(nn.Module):
     def guess_loss(self, clean: Tensor, context: Context) -> Tensor:
         """How badly latents (B, k, d) agree with what pictures say of them, (B,): the negative
         logarithm of a Gaussian's likelihood, 0 where nothing is known and 0 is the latent."""
-        deviation = self.space.deviation * context.narrowing.exp()
+        varies = self.space.deviation > 0  # what never does has nothing to guess
+        deviation = torch.where(varies, self.space.deviation, 1.0) * context.narrowing.exp()
         error = ((clean - context.mean) / deviation).square()
-        return (0.5 * error + context.narrowing).mean((1, 2))
+        return torch.where(varies, 0.5 * error + context.narrowing, 0.0).mean((1, 2))

@@ -30,10 +30,11 @@ class SampleSettings:
 
 @dataclass(frozen=True)
 class Samples:
-    """Heads found: latents (B, k, d), style rows ws (B, R, w_dim), and what contradicted what."""
+    """Heads found: latents (B, k, d), style rows ws (B, R, w_dim), or in StyleSpace the list of the
+    k styles (B, width), and what contradicted what."""
 
     latents: Tensor
-    ws: Tensor
+    ws: Tensor | list[Tensor]
     notes: list[str]
 
 
@@ -48,25 +49,14 @@ def sample(
 
     callback(step, latents as now predicted) hears of progress; what it raises ends the work.
     """
-    guidance = settings.guidance
-    conditions, notes = settle(conditions, guidance.labels, guidance.attributes)
-    latents = sample_latents(model, conditions, settings, callback)
-    return Samples(latents, model.space.decode(latents), notes)
-
-
-@torch.no_grad()
-def sample_latents(
-    model: LatentDiffusion,
-    conditions: Conditions,
-    settings: SampleSettings,
-    callback: Callback | None = None,
-) -> Tensor:
-    """Latents (B variants, k, d) for conditions as they are, of whichever generator and table."""
     if settings.variants < 1:
         raise ValueError(f"expected at least 1 variant, given {settings.variants}")
+    guidance = settings.guidance
+    conditions, notes = settle(conditions, guidance.labels, guidance.attributes)
     noise = draw_noise(settings.variants, model.space.shape, settings.seed)
     noise = noise.repeat(len(conditions), 1, 1)
     noise = noise.to(conditions.attributes)
-    predict = guided(model, conditions, settings.guidance)
+    predict = guided(model, conditions, guidance)
     walk = {"dpm": dpm_solver_2m, "ddim": ddim}[settings.sampler]
-    return walk(predict, noise, time_grid(settings.steps), callback)
+    latents = walk(predict, noise, time_grid(settings.steps), callback)
+    return Samples(latents, model.space.decode(latents), notes)

@@ -2,9 +2,12 @@
 
 Every step draws new heads, measures what they are and learns to denoise their latents under a
 random subset of that; with `--pool`, a folder made by `python -m backend.training.pairs`, it also
-shows photos and label maps.  Batches follow from seed and step alone, so an interrupted run goes on
-exactly where it was with the same command, and several processes
-(`accelerate launch -m backend.training.diffusion ...`) share the batches that one would see.
+shows photos and label maps.  With `--official`, a converted Next3D, its heads are those of a pool
+made by `python -m backend.training.next3d_pairs`.
+
+Batches follow from seed and step alone, so an interrupted run goes on exactly where it was with
+the same command, and several processes (`accelerate launch -m backend.training.diffusion ...`)
+share the batches that one would see.
 """
 
 from __future__ import annotations
@@ -14,23 +17,24 @@ import copy
 import json
 import logging
 import math
+import sys
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from ..diffusion.denoiser import DenoiserConfig
 from ..diffusion.model import LatentDiffusion
 from ..diffusion.weights import load_diffusion, save_diffusion
 from ..encoders.visual import VisualEncoder
-from ..generator.generator import Generator
-from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
+from ..generator.weights import BUNDLED_WEIGHTS
+from . import latent_pairs, next3d_heads
 from .checkpoint import read_checkpoint, write_checkpoint
-from .latent_pairs import Batch, draw_batch, fit_space
-from .pairs import Views, read_pool
+from .heads import Batch, Heads, Request
 
 log = logging.getLogger("avatarmmc.training")
 
@@ -54,9 +58,9 @@ class DiffusionSettings:
     width: int = 192
     context_width: int = 256
 
-    def denoiser(self) -> DenoiserConfig:
-        """Sizes of the network."""
-        return DenoiserConfig(width=self.width, context_width=self.context_width)
+    def denoiser(self, shape: tuple[int, int]) -> DenoiserConfig:
+        """Sizes of the network for latents of a shape."""
+        return DenoiserConfig(*shape, width=self.width, context_width=self.context_width)
 
 
 def learning_rate(settings: DiffusionSettings, step: int) -> float:
@@ -98,27 +102,15 @@ class TrainingLoss(nn.Module):
 class Trainer:
     """Model, its moving average and optimiser: all that a checkpoint holds."""
 
-    def __init__(
-        self,
-        settings: DiffusionSettings,
-        generator: Generator,
-        accelerator: Accelerator,
-        views: Views | None = None,
-    ):
-        for size in (settings.batch, settings.photo_batch):
-            if size % accelerator.num_processes:
-                raise ValueError(
-                    f"a batch of {size} cannot be shared by {accelerator.num_processes} "
-                    "processes; choose a multiple"
-                )
+    def __init__(self, settings: DiffusionSettings, heads: Heads, accelerator: Accelerator):
         torch.manual_seed(settings.seed)
-        self.settings, self.accelerator, self.views = settings, accelerator, views
-        self.generator = generator.to(accelerator.device)
-        space = fit_space(self.generator)
-        visual = None
-        if views is not None:
+        self.settings, self.heads, self.accelerator = settings, heads, accelerator
+        self._requests()  # raises where the processes cannot share a batch
+        heads.to(accelerator.device)
+        space, visual = heads.fit_space(), None
+        if heads.pictured:
             visual = VisualEncoder(settings.context_width, math.prod(space.shape))
-        self.model = LatentDiffusion(space, settings.denoiser(), visual)
+        self.model = LatentDiffusion(space, settings.denoiser(space.shape), visual, heads.table)
         parameters = list(self.model.parameters())
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
         loss = TrainingLoss(self.model)
@@ -146,19 +138,20 @@ class Trainer:
         state = self.model.state_dict()
         self.average = {name: value.detach().clone() for name, value in state.items()}
 
-    def draw(self, step: int) -> list[Batch]:
+    def _requests(self, held_out: bool = False) -> list[Request]:
+        settings = self.settings
+        share = (self.accelerator.process_index, self.accelerator.num_processes)
+        requests = [Request(settings.batch, held_out=held_out, part=share)]
+        if self.heads.pictured:
+            shown = Request(settings.photo_batch, settings.noises, True, held_out, share)
+            requests.append(shown)
+        return requests
+
+    def draw(self, step: int, held_out: bool = False) -> list[Batch]:
         """This process's part of the batches of a step."""
-        s, part = self.settings, self.accelerator
-        share = (part.process_index, part.num_processes)
-        rng = torch.Generator().manual_seed((s.seed << 40) + step)
-        space = self.model.space
-        batches = [draw_batch(self.generator, space, s.batch, rng, part=share)]
-        if self.views is not None:
-            shown = draw_batch(
-                self.generator, space, s.photo_batch, rng, self.views, share, s.noises
-            )
-            batches.append(shown)
-        return batches
+        rng = torch.Generator().manual_seed((self.settings.seed << 40) + step)
+        requests = self._requests(held_out)
+        return [self.heads.draw(self.model.space, request, rng) for request in requests]
 
     def run_step(self) -> dict[str, float]:
         """One optimiser step; returns the losses, also by bands of time."""
@@ -221,12 +214,10 @@ def _report(losses: Tensor, t: Tensor) -> dict[str, float]:
 
 @torch.no_grad()
 def held_out_loss(trainer: Trainer, batches: int = 4) -> float:
-    """Loss of the averaged weights on batches that no step trains on.
-
-    Without a pool their heads are new as well; with one, its heads under new noise and conditions.
-    """
+    """Loss of the averaged weights on batches of heads that no step trains on."""
     loss = TrainingLoss(trainer.averaged())
-    losses = [loss(trainer.draw(_HELD_OUT + i)).mean() for i in range(batches)]
+    drawn = (trainer.draw(_HELD_OUT + i, held_out=True) for i in range(batches))
+    losses = [loss(batch).mean() for batch in drawn]
     return float(torch.stack(losses).mean())
 
 
@@ -242,14 +233,16 @@ def train(
     settings, main = trainer.settings, trainer.accelerator.is_main_process
     if checkpoint.exists():
         trainer.load(checkpoint)
-        log.info("resumed at step %d", trainer.step)
-    trainer.accelerator.wait_for_everyone()
+    accelerator = trainer.accelerator
+    place = accelerator.process_index + 1, accelerator.num_processes
+    log.info("process %d of %d goes on from step %d", *place, trainer.step)
+    accelerator.wait_for_everyone()
     sums: dict[str, list[float]] = {}
     started = begun = time.monotonic()
     while trainer.step < settings.steps:
         for name, value in trainer.run_step().items():
             sums.setdefault(name, []).append(value)
-        late = minutes and time.monotonic() - started > 60 * minutes
+        late = minutes > 0 and _late(accelerator, started + 60 * minutes)
         last = late or trainer.step == settings.steps
         if main and (trainer.step % 100 == 0 or last):
             record = {name: round(sum(values) / len(values), 5) for name, values in sums.items()}
@@ -264,7 +257,13 @@ def train(
             _write_record(output, {"step": trainer.step, "held_out": held_out_loss(trainer)})
         if late:
             break
-    trainer.accelerator.wait_for_everyone()
+    accelerator.wait_for_everyone()
+
+
+def _late(accelerator: Accelerator, end: float) -> bool:
+    """Whether the main process's clock is past `end`: all have to stop at the same step."""
+    late = torch.tensor(float(time.monotonic() > end), device=accelerator.device)
+    return bool(broadcast(late))
 
 
 def _write_record(output: Path, record: dict) -> None:
@@ -281,7 +280,8 @@ def main() -> None:
     for name, value in asdict(DiffusionSettings()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     parser.add_argument("--generator", type=Path, default=BUNDLED_WEIGHTS)
-    parser.add_argument("--pool", type=Path, help="views for photos and label maps")
+    parser.add_argument("--official", type=Path, help="folder of a converted Next3D, or its file")
+    parser.add_argument("--pool", type=Path, help="heads with their pictures")
     parser.add_argument("--start-from", type=Path, help="weights of a denoiser to begin with")
     parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
@@ -292,14 +292,20 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if args["threads"]:
         torch.set_num_threads(args["threads"])
-    views = None if args["pool"] is None else read_pool(args["pool"])
+    try:
+        if args["official"] is None:
+            heads, generator_hash = latent_pairs.open_heads(args["generator"], args["pool"])
+        else:
+            heads, generator_hash = next3d_heads.open_heads(args["official"], args["pool"])
+    except ValueError as error:
+        sys.exit(str(error))
     # a batch may by chance show no photo at all
-    unused = DistributedDataParallelKwargs(find_unused_parameters=views is not None)
+    unused = DistributedDataParallelKwargs(find_unused_parameters=heads.pictured)
     accelerator = Accelerator(cpu=args["cpu"], kwargs_handlers=[unused])
-    trainer = Trainer(settings, load_bundled(path=args["generator"]), accelerator, views)
+    trainer = Trainer(settings, heads, accelerator)
     if args["start_from"] is not None:
         trainer.start_from(args["start_from"])
-    train(trainer, args["output"], weights_hash(args["generator"]), minutes=args["minutes"])
+    train(trainer, args["output"], generator_hash, minutes=args["minutes"])
 
 
 if __name__ == "__main__":

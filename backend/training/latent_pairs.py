@@ -1,79 +1,85 @@
-"""Training pairs of the denoiser: a head's latent, and what is known of that head."""
+"""Heads of the bundled generator for the denoiser's training, and what is known of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..conditions.conditions import Conditions
 from ..conditions.measure import measure_attributes
+from ..conditions.table import ATTRIBUTES
 from ..generator.generator import Generator
+from ..generator.weights import load_bundled, weights_hash
 from ..latent.w_space import WSpace
 from .dropout import Dropout
+from .heads import TOGETHER, Batch, HeldOut, Request
 from .latents import sample_training_latents
-from .pairs import Views
+from .pairs import Views, read_pool
 from .visual_pairs import visuals
 
 _STATISTICS_SAMPLES = 10_000
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Conditions kept of B heads; for each head N rows of clean latents (B N, k, d), noise of that
-    shape and times (B N,)."""
+class GeneratedHeads:
+    """New heads, or with pictures those of a pool of `views`; see `heads.Heads`."""
 
-    clean: Tensor
-    noise: Tensor
-    t: Tensor
-    conditions: Conditions
+    table = ATTRIBUTES
+
+    def __init__(self, generator: Generator, views: Views | None = None):
+        self.generator, self.views = generator, views
+        self.pictured = views is not None
+        self._split = None if views is None else HeldOut.of(views.head)
+
+    def to(self, device: torch.device) -> None:
+        """Move the generator."""
+        self.generator.to(device)
+
+    def fit_space(self) -> WSpace:
+        """W, its statistics from fresh heads."""
+        return fit_space(self.generator)
+
+    @torch.no_grad()
+    def draw(self, space: WSpace, request: Request, rng: torch.Generator) -> Batch:
+        """New heads with attributes alone, or heads of the pool with their photos too."""
+        device, own = self.generator.model.device, request.own
+        noise, t = request.noise_and_times(space.shape, rng)
+        dropout = Dropout.draw(request.count, rng, request.pictures).select(own)
+        if request.pictures:
+            chosen = self._split.draw(request, rng)
+            seeds = torch.randint(2**40, (request.count,), generator=rng)[own]
+            shown = self.views.select(chosen)
+            z, pictures = shown.z, _pictures(shown, seeds)
+        else:
+            z, pictures = sample_training_latents(request.count, rng)[own], {}
+        ws = self.generator.mapping(z.to(device))
+        read = self.generator.readout(ws)
+        measured = measure_attributes(read.betas, read.values, self.generator.model)
+        pictures = {name: value.to(device) for name, value in pictures.items()}
+        conditions = dropout.apply(Conditions(*measured, **pictures))
+        clean = space.encode(ws).repeat_interleave(request.noises, 0)
+        return Batch(clean, noise.to(device), t.to(device), conditions)
 
 
-@torch.no_grad()
-def draw_batch(
-    generator: Generator,
-    space: WSpace,
-    count: int,
-    rng: torch.Generator,
-    views: Views | None = None,
-    part: tuple[int, int] = (0, 1),
-    noises: int = 1,
-) -> Batch:
-    """Draw heads with noise, times and conditions; the same `rng` gives the same batch.
+def open_heads(weights: Path, pool: Path | None) -> tuple[GeneratedHeads, str]:
+    """Heads of a weights file, with the pictures of a pool if given, and the file's hash."""
+    views = None if pool is None else read_pool(pool)
+    return GeneratedHeads(load_bundled(path=weights), views), weights_hash(weights)
 
-    New heads with attributes alone, or, from a pool of `views`, heads with their photos too.
-    Each head comes with `noises` draws of noise and time: its photo is encoded but once.
-    part = (i, n) returns only every n-th head from i on, of the batch that one process would see.
+
+def _pictures(views: Views, seeds: Tensor) -> dict[str, Tensor]:
+    """Photos and label maps of views (B), each with holes of its own, from seeds (B,).
+
+    Photos are made in pairs (one may stand in the other's background), each pair from a seed of its
+    own: so a photo is the same whichever process makes it.
     """
-    device = generator.model.device
-    own = slice(part[0], None, part[1])
-    noise = torch.randn(count, noises, *space.shape, generator=rng)[own].flatten(0, 1)
-    # one time in each of `draws` equal intervals: less noise in the loss than independent times
-    draws = count * noises
-    t = (torch.randperm(draws, generator=rng) + torch.rand(draws, generator=rng)) / draws
-    t = t.view(count, noises)[own].flatten()
-    dropout = Dropout.draw(count, rng, pictures=views is not None).select(own)
-    if views is None:
-        z, pictures = sample_training_latents(count, rng)[own], {}
-    else:
-        chosen = torch.randint(len(views), (count,), generator=rng)[own]
-        seed = int(torch.randint(2**40, (), generator=rng)) + part[0]
-        shown = views.select(chosen)
-        z, pictures = shown.z, _pictures(shown, torch.Generator().manual_seed(seed))
-    ws = generator.mapping(z.to(device))
-    read = generator.readout(ws)
-    measured = measure_attributes(read.betas, read.values, generator.model)
-    pictures = {name: value.to(device) for name, value in pictures.items()}
-    conditions = dropout.apply(Conditions(*measured, **pictures))
-    clean = space.encode(ws).repeat_interleave(noises, 0)
-    return Batch(clean, noise.to(device), t.to(device), conditions)
-
-
-def _pictures(views: Views, rng: torch.Generator) -> dict[str, Tensor]:
-    """Photos and label maps of views, each with holes of its own."""
+    parts = []
+    for start in range(0, len(views), TOGETHER):
+        rng = torch.Generator().manual_seed(int(seeds[start]))
+        parts.append(visuals(views.select(slice(start, start + TOGETHER)), rng))
     names = ("image", "image_mask", "labels", "labels_mask")
-    return dict(zip(names, visuals(views, rng), strict=True))
+    return {name: torch.cat(own) for name, own in zip(names, zip(*parts), strict=True)}
 
 
 @torch.no_grad()
