@@ -21,6 +21,7 @@ from avatarmmc_blender.backend.optimise.lighting import lit
 from avatarmmc_blender.backend.optimise.losses import Losses, LossWeights, Target
 from avatarmmc_blender.backend.optimise.optimise import (
     Search,
+    SearchError,
     optimise,
     personalise,
     search_latent,
@@ -240,3 +241,19 @@ def test_searches_are_cancelled_and_checked(images, space, head):
         Search(steps=0)
     with pytest.raises(ValueError, match="one head"):
         Target(head.conditions.repeat(2), Camera(torch.eye(4), torch.eye(3)))
+
+
+def test_a_search_without_direction_says_so(images, space, head, monkeypatch, caplog):
+    target = Target(only(head.conditions, "attributes"), head.camera)
+    steps = []
+
+    def broken(self, latent, centre, read, picture):
+        steps.append(latent.detach().clone())
+        bad = len(steps) == 2 or len(steps) > 3
+        return {"prior": (latent - 1).square().sum() * (float("nan") if bad else 1.0)}
+
+    monkeypatch.setattr(Losses, "__call__", broken)
+    with pytest.raises(SearchError, match="since step 3 .prior."):
+        optimise(images, space, target, search=Search(steps=20))
+    assert "step 1 of the search" in caplog.text and len(steps) == 8
+    assert torch.equal(steps[1], steps[2]) and not torch.equal(steps[0], steps[1])
