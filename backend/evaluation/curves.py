@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -99,10 +100,13 @@ def steps_curve(bench: Bench, method: Diffusion, count: int, folder: Path | None
 def _as_good(few: tuple[float, Quality], many: tuple[float, Quality]) -> str:
     """Whether the solver's few steps are as good as DDIM's many, in words and numbers."""
     figures = [("distance", few[0], many[0], 3, False)]
-    for name, digits, rising in (("agreement", 3, True), ("overlap", 3, True),
-                                 ("surface", 2, False)):  # fmt: skip
-        one, other = getattr(few[1], name), getattr(many[1], name)
-        if one == one and other == other:  # nan where not measured
+    for name, read, digits, rising in (
+        ("agreement", lambda q: q.agreement, 3, True),
+        ("mIoU", lambda q: q.overlap, 3, True),
+        ("surface", lambda q: q.surface, 2, False),
+    ):
+        one, other = read(few[1]), read(many[1])
+        if not math.isnan(one) and not math.isnan(other):
             figures.append((name, one, other, digits, rising))
     worse = [
         name
@@ -113,7 +117,7 @@ def _as_good(few: tuple[float, Quality], many: tuple[float, Quality]) -> str:
     verdict = f"no, worse in {', '.join(worse)}" if worse else "yes"
     return (
         f"{_FEW} evaluations of DPM-Solver++(2M) as good as {_MANY} of DDIM, give or take "
-        f"{100 * _AS_GOOD:.0f} %: **{verdict}**. {shown.capitalize()}."
+        f"{100 * _AS_GOOD:.0f} %: **{verdict}**; {shown}."
     )
 
 

@@ -164,9 +164,10 @@ def _astronaut(bench: Bench) -> Conditions | None:
         log.warning("the astronaut's portrait is left out: %s", error)
         return None
     nothing = Conditions.none(1)
-    return Conditions(
+    found = Conditions(
         nothing.attributes,
         nothing.attributes_given,
         image=read.image[None],
         image_mask=read.given[None],
     )
+    return found.to(bench.heads[0].ws.device)

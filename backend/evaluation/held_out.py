@@ -28,7 +28,7 @@ from .room import Room, develop, draw_room, shade
 # Trainings seed with (seed << 40) + step or seed * 1,000,003 + shard.
 _FIRST_SEED = 7_770_000_000_000
 _YAW, _PITCH, _ROLL = (-45.0, 45.0), (-15.0, 20.0), (-10.0, 10.0)  # degrees
-_DISTANCE = (0.6, 2.5)  # metres
+_DISTANCE = (0.75, 2.5)  # metres
 _TARGET = (0.0, 0.03, 0.0)
 _MIDDLE_GREY = 0.3  # mean light of heads in the photos before the film
 _GRAIN = 0.012

@@ -15,7 +15,7 @@ _WORDS = {True: "yes", False: "**no**", None: ""}
 
 _NOTES = """\
 Heads have seeds that no training drew, and a neutral face. Cameras are drawn evenly over portrait
-angles (45 degrees to both sides, 15 down to 20 up) and distances (0.6 to 2.5 m), where training
+angles (45 degrees to both sides, 15 down to 20 up) and distances (0.75 to 2.5 m), where training
 draws most from the front; the light of photos is that of rooms, from all around, which no training
 has seen (`backend/evaluation/room.py`); the map is that of the plain render. mIoU: labels of the
 result, seen by the condition's camera, against the map, mean over the classes that either shows,

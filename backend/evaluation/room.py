@@ -75,8 +75,9 @@ def draw_room(rng: torch.Generator) -> Room:
 
 def shade(color: Tensor, normal: Tensor, room: Room) -> Tensor:
     """Linear light (..., 3) off sRGB colours (..., 3) with unit normals (..., 3) in camera axes."""
-    directions = _sphere().to(color)
-    light = room.radiance(directions) / len(directions)
+    directions = _sphere()
+    light = (room.radiance(directions) / len(directions)).to(color)
+    directions = directions.to(color)
     matt = 4 * (normal @ directions.T).clamp_min(0) @ light
     toward = color.new_tensor(_TOWARD)
     mirrored = 2 * (normal @ toward)[..., None] * normal - toward
