@@ -30,7 +30,7 @@ _FIRST_SEED = 7_770_000_000_000
 _YAW, _PITCH, _ROLL = (-45.0, 45.0), (-15.0, 20.0), (-10.0, 10.0)  # degrees
 _DISTANCE = (0.75, 2.5)  # metres
 _TARGET = (0.0, 0.03, 0.0)
-_MIDDLE_GREY = 0.3  # mean light of heads in the photos before the film
+_EXPOSED = 1.3  # mean light of a white head before the film: skin stays as dark as it is
 _GRAIN = 0.012
 _SPREAD = 0.35  # across half a picture's side, of the directions that its surroundings come from
 
@@ -97,9 +97,10 @@ def photograph(view: Views, rng: torch.Generator) -> Tensor:
     )
     size = len(color)
     coverage = view.coverage[0, ..., None].float() / 255
-    lit = shade(color, F.normalize(normal, dim=-1), room)
-    exposure = _MIDDLE_GREY * torch.exp2(0.4 * torch.randn((), generator=rng))
-    exposure = exposure / ((lit * coverage).sum() / (3 * coverage.sum())).clamp_min(1e-3)
+    normal = F.normalize(normal, dim=-1)
+    lit = shade(color, normal, room)
+    white = (shade(torch.ones_like(color), normal, room) * coverage).sum() / (3 * coverage.sum())
+    exposure = _EXPOSED / white * torch.exp2(0.35 * torch.randn((), generator=rng))
     dim = float(torch.rand((), generator=rng))
     picture = (0.1 + 0.7 * dim) * _surroundings(room, size)
     picture = picture + coverage * (lit - picture)
