@@ -18,17 +18,32 @@ from avatarmmc_blender.backend.evaluation.edits import (
     possible_edits,
     run,
 )
-from avatarmmc_blender.backend.evaluation.gallery import gallery
+from avatarmmc_blender.backend.evaluation.gallery import gallery, painted
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head, join, only
-from avatarmmc_blender.backend.evaluation.methods import AverageHead, Diffusion, Optimisation
+from avatarmmc_blender.backend.evaluation.methods import (
+    AnotherHead,
+    AverageHead,
+    Diffusion,
+    Optimisation,
+)
 from avatarmmc_blender.backend.evaluation.page import BEGIN, END, kept_section, write_section
 from avatarmmc_blender.backend.evaluation.quality import ALL, Bench, diversity, measure
 from avatarmmc_blender.backend.evaluation.report import section
+from avatarmmc_blender.backend.evaluation.room import develop, draw_room, shade, studio
 from avatarmmc_blender.backend.evaluation.sheet import write_sheet
-from avatarmmc_blender.backend.evaluation.table import Sizes, collect, collect_average, rows
+from avatarmmc_blender.backend.evaluation.table import (
+    COLUMNS,
+    Figures,
+    Sizes,
+    collect,
+    collect_another,
+    collect_average,
+    rows,
+)
 from avatarmmc_blender.backend.latent.w_space import WSpace
 from avatarmmc_blender.backend.optimise.optimise import Search
 from avatarmmc_blender.backend.perception.network import FaceNetwork
+from avatarmmc_blender.backend.synthetic.labels import LABEL_INDEX
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 from tests.tiny_diffusion import tiny_model
 
@@ -73,6 +88,30 @@ def test_held_out_heads_repeat_and_differ(images, bench):
     assert not torch.equal(bench.heads[0].ws, bench.heads[1].ws)
     both = join([only(head.conditions, "image") for head in bench.heads])
     assert len(both) == 3 and both.labels is None and not both.attributes_given.any()
+
+
+def test_rooms_light_and_films_roll_off():
+    normal = torch.nn.functional.normalize(torch.randn(500, 3), dim=1)
+    white, black = (torch.full_like(normal, value) for value in (1.0, 0.0))
+    for room in (studio(), draw_room(torch.Generator().manual_seed(3))):
+        lit = shade(white, normal, room)
+        assert lit.isfinite().all() and (lit > shade(black, normal, room)).all()
+        toward = room.lamps[:1] * room.colors.sum(1).argmax().eq(0)
+        assert shade(white[:1], toward, room).sum() >= shade(white[:1], -toward, room).sum()
+    even = develop(torch.linspace(0, 50, 200))
+    assert even[0] == 0 and even[-1] == 1 and (even.diff() >= 0).all()
+
+
+def test_strokes_grow_classes_over_what_they_may(bench):
+    labels = torch.zeros(32, 32, dtype=torch.int64)
+    labels[8:24, 8:24] = LABEL_INDEX["skin"]
+    labels[14:16, 15:17] = LABEL_INDEX["nose"]
+    labels[4:8, 8:24] = LABEL_INDEX["hair"]
+    larger = painted(labels, "a larger nose") == LABEL_INDEX["nose"]
+    assert larger.sum() == 10 * 10 and larger[14:16, 15:17].all()
+    hair = painted(labels, "more hair")
+    assert (hair[labels == LABEL_INDEX["skin"]] != LABEL_INDEX["hair"]).all()
+    assert (hair == LABEL_INDEX["hair"]).sum() > (labels == LABEL_INDEX["hair"]).sum()
 
 
 def test_the_truth_is_perfect(bench):
@@ -124,6 +163,12 @@ def test_seeds_give_several_answers(bench, diffusion):
     assert diversity(few, AverageHead(bench.space), ("labels",), 1, seeds=2).shape < 0.01
 
 
+def test_another_head_is_the_next_one(bench):
+    found = AnotherHead(bench.space, bench.heads).answer(bench.heads[1:], [], 0)
+    expected = bench.space.encode(torch.cat([bench.heads[2].ws, bench.heads[0].ws]))
+    assert torch.allclose(found, expected, atol=1e-4)
+
+
 def test_edits_suit_the_heads(bench):
     for head in bench.heads:
         name = choose_edit(head)
@@ -141,35 +186,59 @@ def test_an_edit_that_does_nothing_changes_nothing(bench):
 
 def test_everything_is_collected_for_both_methods(bench, diffusion):
     few = Bench(bench.images, bench.space, None, bench.heads[:1])
-    sizes = Sizes(heads=1, baseline=1, edits=1, diverse=1, seeds=2, timed=1)
-    one = collect(few, diffusion, sizes, 1, visual=True)
+    sizes = Sizes(heads=1, edits=1, diverse=1, seeds=2, timed=1)
+    one = collect(few, diffusion, sizes)
     baseline = Optimisation(few.images, few.space, None, Search(steps=2, size=32))
-    other = collect(few, baseline, sizes, 1, visual=True)
-    table = rows(one, other, collect_average(few, 1))
+    other = collect(few, baseline, Sizes(1, 1, 1, 2, timed=0), kinds=("attributes",))
+    assert other.seconds == other.all.seconds
+    table = rows([one, other, collect_average(few, 1), collect_another(bench, 1)])
     assert [row.figure for row in table][:2] == ["heads", "segmentation only: mIoU"]
-    assert (table[0].diffusion, table[0].baseline, table[0].average) == ("1", "1", "1")
+    assert table[0].values == ("1", "1", "1", "1")
     for row in table:
-        missing = "cosine" in row.figure
-        assert (row.diffusion == "not measured") == missing, row
-        assert (row.baseline == "not measured") == missing, row
+        values = dict(zip(COLUMNS, row.values, strict=True))
+        identity = "identity" in row.figure
+        assert (values["diffusion"] == "not measured") == identity, row
+        single = "several seeds" in row.figure and not row.figure.startswith("attributes")
+        assert (values["optimisation"] == "not measured") == (identity or single), row
+    points = next(row for row in table if "average head's" in row.figure)
+    assert points.values[2] == "1.00"
+
+
+def test_shares_kept_are_of_the_conditions_own_figures():
+    own = quality.Quality(4, overlap=0.8, agreement=0.9, surface=2.0, color=10.0, identity=0.5)
+    both = quality.Quality(4, overlap=0.72, agreement=0.9, surface=1.0, color=20.0)
+    found = rows([Figures(own, own, own, both), None, None, None])
+    kept = {row.figure.split("its own ")[1]: row for row in found if "its own" in row.figure}
+    values = {name: (row.values[0], row.held) for name, row in kept.items()}
+    assert values == {
+        "mIoU": ("0.90", False),
+        "agreement": ("1.00", True),
+        "surface error": ("2.00", True),
+        "colour error": ("0.50", False),
+        "identity": ("not measured", None),
+    }
 
 
 def test_weights_of_attributes_alone_are_measured_as_far_as_they_go(bench, diffusion):
     plain = Diffusion(tiny_model(visual=False), steps=2)
     plain.model.space.load_state_dict(bench.space.state_dict())
-    found = collect(bench, plain, Sizes(3, diverse=1, seeds=2, timed=1), 3, visual=False)
+    found = collect(bench, plain, Sizes(3, diverse=1, seeds=2, timed=1), visual=False)
     assert found.labels is None and found.edits is None and found.attributes.heads == 3
-    table = {row.figure: row for row in rows(found, None, None)}
-    assert table["segmentation only: mIoU"].diffusion == "not measured"
+    table = {row.figure: row for row in rows([found, None, None, None])}
+    assert table["segmentation only: mIoU"].values[0] == "not measured"
     assert table["segmentation only: mIoU"].held is None
-    assert table["times faster than the baseline"].diffusion == "not measured"
+    assert table["times faster than the baseline"].values[0] == "not measured"
 
 
 def test_curves_and_their_pictures(bench, diffusion, tmp_path, monkeypatch):
     few = Bench(bench.images, bench.space, None, bench.heads[:1])
+    folder = "avatarmmc_blender.backend.evaluation.curves."
+    for name, value in {"_FEW": 1, "_MANY": 2, "_EXACT": 3, "_SIZE": 64}.items():
+        monkeypatch.setattr(folder + name, value)
     monkeypatch.setattr("avatarmmc_blender.backend.evaluation.curves.STEPS", (1, 2))
     monkeypatch.setattr("avatarmmc_blender.backend.evaluation.curves.SWITCHES", (0.5,))
     curve = steps_curve(few, diffusion, 1, tmp_path)
+    assert curve.note.startswith("1 evaluations of DPM-Solver++(2M) as good as 2 of DDIM")
     assert len(curve.lines) == 4 and curve.picture.stat().st_size > 2000
     assert all(len(line) == len(curve.columns) for line in curve.lines)
     switches = switch_curve(few, diffusion, 1, None)
@@ -177,8 +246,9 @@ def test_curves_and_their_pictures(bench, diffusion, tmp_path, monkeypatch):
 
 
 def test_pages_of_pictures(bench, diffusion, tmp_path, monkeypatch):
-    monkeypatch.setattr("avatarmmc_blender.backend.evaluation.gallery.SHOWN", 1)
-    few = Bench(bench.images, bench.space, None, bench.heads[:1])
+    monkeypatch.setattr("avatarmmc_blender.backend.evaluation.gallery.SHOWN", 2)
+    monkeypatch.setattr("avatarmmc_blender.backend.evaluation.gallery.SIZE", 64)
+    few = Bench(bench.images, bench.space, None, bench.heads[:2])
     pages = gallery(few, diffusion, tmp_path)
     assert [page.title for page in pages] == ["Photos to heads", "Maps to heads", "Edits"]
     for page in pages:
@@ -190,13 +260,13 @@ def test_the_section_replaces_itself_and_nothing_else(tmp_path):
     page.write_text("# Results\n\nmine\n")
     picture = write_sheet(tmp_path / "pictures" / "a.jpg", [[torch.zeros(3, 16, 16)]], ["a"])
     curve = Curve("Steps", ("a", "b"), [("1", "2")], picture)
-    figures = [None, None]
-    write_section(page, section(rows(None, None, None), figures, [curve], [], ["date: x"], page))
+    figures = [None] * 4
+    write_section(page, section(rows([None] * 4), figures, [curve], [], ["date: x"], page))
     first = page.read_text()
     assert first.startswith("# Results\n\nmine\n") and first.rstrip().endswith(END)
     assert "![Steps](pictures/a.jpg)" in first and "| 1 | 2 |" in first
     page.write_text(first + "\nafter\n")
-    write_section(page, section(rows(None, None, None), figures, [], [], ["date: y"], page))
+    write_section(page, section(rows([None] * 4), figures, [], [], ["date: y"], page))
     second = page.read_text()
     assert second.count(BEGIN) == 1 and "date: y" in second and "date: x" not in second
     assert "mine" in second and second.endswith("after\n")

@@ -29,7 +29,6 @@ from avatarmmc_blender.backend.training.perception import (
     PerceptionSettings,
     PerceptionTrainer,
     check,
-    learning_rate,
     train,
 )
 from avatarmmc_blender.backend.training.photo_augment import augment, plain
@@ -331,9 +330,3 @@ def test_a_few_steps_lower_the_losses(model):
     losses = [trainer.run_step() for _ in range(16)]
     for name in ("labels", "landmarks"):
         assert sum(x[name] for x in losses[-4:]) < sum(x[name] for x in losses[:4]), name
-
-
-def test_schedule_warms_up_and_decays():
-    settings = PerceptionSettings(steps=1000, warm_up=100)
-    rates = [learning_rate(settings, step) for step in (0, 99, 500, 1000)]
-    assert rates[0] < rates[3] < rates[2] < rates[1]

@@ -1,6 +1,7 @@
 """Training of the generator: it learns, and an interrupted run goes on exactly."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ from avatarmmc_blender.backend.generator.weights import load_generator
 from avatarmmc_blender.backend.training.generator import (
     Trainer,
     TrainSettings,
-    learning_rate,
     train,
 )
+from avatarmmc_blender.backend.training.run_log import RunLog
+from avatarmmc_blender.backend.training.schedule import cosine_rate
 
 TINY = TrainSettings(steps=6, batch=2, pairs=100, volume_points=100, atlas_pairs=2000, warm_up=2)
 
@@ -47,12 +49,21 @@ def test_checkpoint_of_other_settings_is_refused(tmp_path):
 
 
 def test_schedule_warms_up_and_decays():
-    settings = TrainSettings(steps=1000, warm_up=100)
-    rates = [learning_rate(settings, step) for step in (0, 99, 250, 600, 999)]
-    assert rates[0] < 0.02 * settings.learning_rate
-    assert rates[1] == rates[2] == settings.learning_rate
-    assert rates[2] > rates[3] > rates[4]
-    assert rates[4] < 0.03 * settings.learning_rate
+    rates = [cosine_rate(2.0, step, 1000, 100, 0.25) for step in (0, 99, 250, 600, 999)]
+    assert rates[0] < 0.02 * 2 and rates[1] == rates[2] == 2.0
+    assert rates[2] > rates[3] > rates[4] and rates[4] < 0.03 * 2
+    rates = [cosine_rate(2.0, step, 1000, 100) for step in (0, 99, 500, 1000)]
+    assert rates[0] < rates[3] < rates[2] < rates[1]
+
+
+def test_the_log_keeps_means_and_goes_on(tmp_path):
+    for _ in range(2):
+        records = RunLog(tmp_path / "run")
+        records.add({"a": 1.0})
+        records.add({"a": 2.0, "b": 5.0})
+        records.write_means(2)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [(line["a"], line["b"], line["step"]) for line in lines] == [(1.5, 5.0, 2)] * 2
 
 
 def test_a_few_steps_lower_the_loss():

@@ -17,7 +17,7 @@ from ..conditions.conditions import Conditions
 from ..conditions.contradictions import settle
 from ..conditions.measure import measure_attributes
 from ..conditions.table import ATTRIBUTES
-from ..generator.cameras import intrinsics_from_angle, orbit_camera
+from ..generator.cameras import portrait_camera
 from ..generator.fast_images import FastImages, HeadImage, PosedHead
 from ..head_model.arkit import EXPRESSIONS
 from ..perception.parser import overlaps
@@ -27,8 +27,6 @@ from .sample import Samples, SampleSettings, sample
 from .samplers import Callback
 
 _SIZE = 64
-_DISTANCE, _ANGLE = 1.4, 17.0  # metres, degrees: the whole head from the front
-_TARGET = (0.0, 0.06, 0.0)
 # share of the head's pixels that a class may have on a face from the front
 _SHARES = {
     "skin": (0.06, 0.90),
@@ -157,9 +155,8 @@ class SelfCheck:
     def __init__(self, images: FastImages):
         self.images = images
         device = images.generator.model.device
-        still = torch.zeros(1, device=device)
-        self.camera = orbit_camera(still, still, _DISTANCE, torch.tensor(_TARGET))[0]
-        self.intrinsics = intrinsics_from_angle(_ANGLE, device)
+        cam2world, self.intrinsics = portrait_camera(torch.zeros(1, device=device))
+        self.camera = cam2world[0]
         self.expression = torch.zeros(1, len(EXPRESSIONS), device=device)
 
     def __call__(

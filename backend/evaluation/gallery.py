@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from ..conditions.conditions import Conditions
 from ..conditions.label_map import paint_label_map
+from ..conditions.regions import class_mask, dilate
 from ..perception.photo import Photo, PhotoError
 from ..perception.reading import read_face
+from ..synthetic.labels import LABEL_INDEX
 from .edits import Edited, possible_edits, run
 from .held_out import HeldOutHead, only
-from .measures import body, portrait, soft_light
+from .measures import Body, body, picture, view
 from .methods import Method
 from .quality import Bench
 from .sheet import write_sheet
@@ -23,9 +26,16 @@ from .sheet import write_sheet
 log = logging.getLogger("avatarmmc.evaluation")
 
 SHOWN = 6
-_TURN = 35.0  # degrees of the second portrait
+SIZE = 272  # pixels a head
+_TURN = -35.0  # degrees of the three-quarter view
 _EDITS = ("longer hair", "hair colour", "glasses on", "glasses off", "beard on", "smile lines",
           "fuller lips")  # fmt: skip
+# what is painted on a map: classes that grow, by how many pixels, and over what
+_STROKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
+    "more hair": (("hair",), 7, ("background", "neck", "l_ear", "r_ear")),
+    "a larger nose": (("nose",), 4, ("skin",)),
+    "thicker brows": (("l_brow", "r_brow"), 2, ("skin",)),
+}
 
 
 @dataclass(frozen=True)
@@ -46,32 +56,54 @@ def gallery(bench: Bench, method: Method, folder: Path) -> list[Page]:
     ]
 
 
+@torch.no_grad()
 def _photos(bench: Bench, method: Method, folder: Path) -> Page:
+    """Renders of held-out heads in light that nothing was trained with, and a real photo."""
     heads = bench.heads[:SHOWN]
     asked = [only(head.conditions, "image") for head in heads]
-    captions = [f"photo {head.number}" for head in heads]
+    truths = [picture(body(bench.images, head.ws), 0.0, SIZE) for head in heads]
+    captions = [f"render {head.number}" for head in heads]
     real = _astronaut(bench)
     if real is not None:
-        heads, asked = [*heads[: SHOWN - 1], heads[0]], [*asked[: SHOWN - 1], real]
-        captions = [*captions[: SHOWN - 1], "astronaut"]
-    columns = _answers(bench, method, heads, asked)
-    rows = [[c.image[0] for c in asked], *columns]
+        asked[-1], truths[-1], captions[-1] = real, _enlarged(real.image[0]), "a real photo"
+    answers = _bodies(bench, method, heads, asked)
+    rows = [[_enlarged(c.image[0]) for c in asked], truths, *_portraits(answers)]
     path = write_sheet(folder / "evaluation_photos.jpg", rows, captions)
-    return Page("Photos to heads", "the photo, the head from the front and from the side", path)
+    text = "the photo as the network sees it, the true head, the answer from the front, and turned"
+    if real is not None:
+        text += " (the real photo is `skimage.data.astronaut()`; its true head nobody knows)"
+    return Page("Photos to heads", text, path)
 
 
+@torch.no_grad()
 def _maps(bench: Bench, method: Method, folder: Path) -> Page:
+    """Maps of held-out heads, half of them with something painted on."""
     heads = bench.heads[:SHOWN]
-    asked = [only(head.conditions, "labels") for head in heads]
-    painted = [
-        torch.from_numpy(paint_label_map(head.labels)).permute(2, 0, 1) / 255 for head in heads
-    ]
-    rows = [painted, *_answers(bench, method, heads, asked)]
-    captions = [f"map {head.number}" for head in heads]
+    strokes = [None] * (len(heads) - len(heads) // 2) + list(_STROKES)[: len(heads) // 2]
+    asked, captions = [], []
+    for head, stroke in zip(heads, strokes, strict=True):
+        labels = head.labels if stroke is None else painted(head.labels, stroke)
+        given = torch.ones_like(labels[None, None], dtype=torch.float32)
+        nothing = Conditions.none(1, labels.device)
+        asked.append(
+            Conditions(
+                nothing.attributes,
+                nothing.attributes_given,
+                labels=labels[None],
+                labels_mask=given,
+            )
+        )
+        captions.append(f"map {head.number}{'' if stroke is None else ' with ' + stroke}")
+    answers = _bodies(bench, method, heads, asked)
+    own = [view(a, head.camera).label for a, head in zip(answers, heads, strict=True)]
+    rows = [[_colored(c.labels[0]) for c in asked], [_colored(labels) for labels in own]]
+    rows += _portraits(answers)
     path = write_sheet(folder / "evaluation_maps.jpg", rows, captions)
-    return Page("Maps to heads", "the map, the head from the front and from the side", path)
+    text = "the map, the answer's own labels from there, the answer from the front, and turned"
+    return Page("Maps to heads", text, path)
 
 
+@torch.no_grad()
 def _edits(bench: Bench, method: Method, folder: Path) -> Page:
     found: list[tuple[HeldOutHead, Edited]] = []
     for number, name in enumerate(_EDITS[: SHOWN + 1]):
@@ -79,22 +111,44 @@ def _edits(bench: Bench, method: Method, folder: Path) -> Page:
         head = next((h for h in turned if name in possible_edits(h)), None)
         if head is not None:
             found.append((head, run(bench, method, head, name)))
-    rows = [
-        [soft_light(own(e), h.camera.cam2world)[0] for h, e in found]
-        for own in (lambda e: e.before, lambda e: e.after)
-    ]
+    before = _portraits([body(bench.images, head.ws) for head, _ in found])
+    after = _portraits([body(bench.images, bench.space.decode(e.latent)) for _, e in found])
+    rows = [before[0], after[0], before[1], after[1]]
     path = write_sheet(folder / "evaluation_edits.jpg", rows, [e.name for _, e in found])
-    return Page("Edits", "before and after", path)
+    return Page("Edits", "before and after from the front, before and after turned", path)
 
 
-@torch.no_grad()
-def _answers(
+def painted(labels: Tensor, stroke: str) -> Tensor:
+    """A map (S, S) with one of the strokes painted on."""
+    classes, reach, over = _STROKES[stroke]
+    label, changed = labels[None], labels[None].clone()
+    for name in classes:
+        grown = dilate(class_mask(label, (name,)), reach) & class_mask(label, over)
+        changed[grown[:, 0]] = LABEL_INDEX[name]
+    return changed[0]
+
+
+def _bodies(
     bench: Bench, method: Method, heads: list[HeldOutHead], asked: list[Conditions]
-) -> list[list[Tensor]]:
-    """Portraits of the answers from the front, and from the side."""
+) -> list[Body]:
     ws = bench.space.decode(method.answer(heads, asked, 0))
-    bodies = [body(bench.images, ws[i : i + 1]) for i in range(len(ws))]
-    return [[portrait(own, yaw)[0] for own in bodies] for yaw in (0.0, _TURN)]
+    return [body(bench.images, ws[i : i + 1]) for i in range(len(ws))]
+
+
+def _portraits(bodies: list[Body]) -> list[list[Tensor]]:
+    """Pictures from the front, and turned."""
+    return [[picture(own, yaw, SIZE) for own in bodies] for yaw in (0.0, _TURN)]
+
+
+def _colored(labels: Tensor) -> Tensor:
+    """A map (S, S) in its palette's colours, as large as the heads."""
+    colors = torch.from_numpy(paint_label_map(labels)).permute(2, 0, 1) / 255
+    return F.interpolate(colors[None], size=(SIZE, SIZE), mode="nearest")[0]
+
+
+def _enlarged(image: Tensor) -> Tensor:
+    large = F.interpolate(image[None], size=(SIZE, SIZE), mode="bicubic", align_corners=False)
+    return large[0].clamp(0, 1)
 
 
 def _astronaut(bench: Bench) -> Conditions | None:
@@ -110,9 +164,10 @@ def _astronaut(bench: Bench) -> Conditions | None:
         log.warning("the astronaut's portrait is left out: %s", error)
         return None
     nothing = Conditions.none(1)
-    return Conditions(
+    found = Conditions(
         nothing.attributes,
         nothing.attributes_given,
         image=read.image[None],
         image_mask=read.given[None],
     )
+    return found.to(bench.heads[0].ws.device)

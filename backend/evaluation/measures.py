@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..conditions.measure import measure_attributes
 from ..conditions.table import ATTRIBUTES
-from ..generator.cameras import orbit_camera
+from ..generator.cameras import PORTRAIT_DISTANCE, PORTRAIT_TARGET, orbit_camera, portrait_camera
 from ..generator.fast_images import FastImages, HeadImage, PosedHead, project
 from ..head_model.arkit import EXPRESSIONS
 from ..head_model.closest import ClosestPoint
@@ -19,14 +19,15 @@ from ..perception.framing import SIZE, frame_around
 from ..perception.network import FaceNetwork
 from ..perception.parser import overlaps
 from ..training.pairs import crop_intrinsics
+from .room import develop, shade, studio
 
 QUOTED_HEIGHT_MM = 230.0
 _FACE_BACK, _FACE_LOW, _FACE_SIDE = 0.045, -0.135, 0.085  # metres: the face on the average head
 _FACE_TOP = 0.045
-_DISTANCE = 1.5  # metres of the portrait camera
-_TARGET = (0.0, 0.06, 0.0)
+_PICTURE_ANGLE = 13.5  # degrees of what pictures to look at show
 _LIGHT = (0.3, -0.5, -0.8)  # towards the lamp in camera axes
 _BACKGROUND = 0.55
+_BACKDROP = 0.32
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,7 @@ class Body:
 def body(images: FastImages, ws: Tensor) -> Body:
     """The head of style rows ws (1, R, W), with a neutral face."""
     posed = images.pose(ws, ws.new_zeros(1, len(EXPRESSIONS)))
-    sample = images.generator.surface_branch(
-        ws, posed.planes, posed.values, images.guide, posed.state, images.detail
-    )
-    return Body(posed, Skin(posed.surface.clone(), 255 * sample.color[0].clamp(0, 1)))
+    return Body(posed, Skin(posed.surface.clone(), 255 * posed.color.clamp(0, 1)))
 
 
 def face_points(images: FastImages) -> Tensor:
@@ -118,11 +116,22 @@ def view(head: Body, camera: Camera, samples: int = 2) -> HeadImage:
 def portrait(head: Body, yaw_degrees: float = 0.0) -> Tensor:
     """The head softly lit before a plain background, cut as photos are: (1, 3, S, S)."""
     yaw = torch.deg2rad(torch.tensor([yaw_degrees]))
-    cam2world = orbit_camera(yaw, torch.zeros(1), _DISTANCE, torch.tensor(_TARGET))[0]
+    target = torch.tensor(PORTRAIT_TARGET)
+    cam2world = orbit_camera(yaw, torch.zeros(1), PORTRAIT_DISTANCE, target)[0]
     cam2world = cam2world.to(head.skin.surface)
     places = project(head.posed.landmarks, cam2world, torch.eye(3).to(cam2world))[0]
     intrinsics = crop_intrinsics(frame_around(places)).to(cam2world)
-    return soft_light(head.posed.render(cam2world, intrinsics, SIZE, 2), cam2world)
+    return soft_light(head.posed.render(cam2world, intrinsics, SIZE, 1), cam2world)
+
+
+def picture(head: Body, yaw_degrees: float, size: int) -> Tensor:
+    """The whole head in a photographer's studio, to be looked at: (3, size, size)."""
+    yaw = torch.deg2rad(head.skin.surface.new_tensor([yaw_degrees]))
+    cam2world, intrinsics = portrait_camera(yaw, _PICTURE_ANGLE)
+    seen = head.posed.render(cam2world[0], intrinsics, size, 2)
+    light = shade(seen.color, seen.normal @ cam2world[0, :3, :3], studio())
+    image = _BACKDROP + seen.coverage[..., None] * (develop(light) - _BACKDROP)
+    return image.permute(2, 0, 1)
 
 
 def soft_light(picture: HeadImage, cam2world: Tensor) -> Tensor:

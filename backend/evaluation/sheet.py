@@ -9,10 +9,14 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 _PAPER, _INK, _GAP, _CAPTION = (28, 29, 31), (222, 222, 222), 4, 18
+_QUALITIES, _LARGEST = (90, 82, 74), 400_000  # bytes
 
 
 def write_sheet(path: Path, rows: Sequence[Sequence[Tensor]], captions: Sequence[str]) -> Path:
-    """Save pictures (3, S, S) 0..1 as one JPEG, one row of pictures a row; returns the path."""
+    """Save pictures (3, S, S) 0..1 as one JPEG, one row of pictures a row; returns the path.
+
+    A sheet that gets too large for a page is compressed more.
+    """
     size = rows[0][0].shape[-1]
     width = len(captions) * (size + _GAP) + _GAP
     sheet = Image.new("RGB", (width, len(rows) * (size + _GAP) + _GAP + _CAPTION), _PAPER)
@@ -25,5 +29,8 @@ def write_sheet(path: Path, rows: Sequence[Sequence[Tensor]], captions: Sequence
             left, top = _GAP + column * (size + _GAP), _CAPTION + _GAP + row * (size + _GAP)
             sheet.paste(Image.fromarray(pixels.cpu().numpy()), (left, top))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sheet.save(path, "JPEG", quality=90, optimize=True)
+    for quality in _QUALITIES:
+        sheet.save(path, "JPEG", quality=quality, optimize=True)
+        if path.stat().st_size < _LARGEST:
+            break
     return path

@@ -10,6 +10,9 @@ import math
 import torch
 from torch import Tensor
 
+# Where pictures of a whole head are taken from: metres, degrees, the middle of the head.
+PORTRAIT_DISTANCE, PORTRAIT_ANGLE, PORTRAIT_TARGET = 1.5, 16.0, (0.0, 0.06, 0.0)
+
 
 def look_at(origin: Tensor, target: Tensor, up: Tensor) -> Tensor:
     """Return cam2world (B, 4, 4) at origin (B, 3), facing target (B, 3), upright along up (3,)."""
@@ -66,6 +69,14 @@ def orbit_camera(yaw: Tensor, pitch: Tensor, distance: float, target: Tensor) ->
     target = target.to(offset).expand_as(offset)
     up = offset.new_tensor([0.0, 0.0, 1.0])
     return look_at(target + distance * offset, target, up)
+
+
+def portrait_camera(yaw: Tensor, angle: float = PORTRAIT_ANGLE) -> tuple[Tensor, Tensor]:
+    """Cameras (B, 4, 4) that see a whole head from yaw (B,) radians, and intrinsics (3, 3) of a
+    square field of view of `angle` degrees."""
+    target = torch.tensor(PORTRAIT_TARGET)
+    cam2world = orbit_camera(yaw, torch.zeros_like(yaw), PORTRAIT_DISTANCE, target)
+    return cam2world, intrinsics_from_angle(angle, yaw.device)
 
 
 def intrinsics_from_angle(fov_degrees: float, device: torch.device | str = "cpu") -> Tensor:

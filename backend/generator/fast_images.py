@@ -87,7 +87,12 @@ class PosedHead:
         self.vertices = model.forward(self.values.betas, expression)[0]
         guide = model.subdivide(self.vertices)[0]
         self.normals = _vertex_normals(guide, model.surface_faces)
-        self.surface = guide + self._offsets(images)[:, None] * self.normals
+        sample = generator.surface_branch(
+            ws, self.planes, self.values, images.guide, self.state, images.detail
+        )
+        # colours (W, 3) sRGB of the surface's points
+        self.color = sample.color[0]
+        self.surface = guide + sample.offset[0, :, None] * self.normals
         self.normals = _vertex_normals(self.surface, model.surface_faces)
         self.parts = PartRays(model, self.vertices, guide, generator.part_values(self.values))
         self.hair = None
@@ -129,12 +134,6 @@ class PosedHead:
         color[seen], label[seen], normal[seen] = parts.color, parts.label, parts.normal
         depth[seen] = parts.depth[seen] / slant[seen]
         return _reduce(_Samples(color.clamp(0, 1), label, normal, depth), size, samples)
-
-    def _offsets(self, images: FastImages) -> Tensor:
-        """How far the surface stands off the guide at its points, (W,) metres."""
-        return self.generator.surface_branch(
-            self.ws, self.planes, self.values, images.guide, self.state, images.detail
-        ).offset[0]
 
     def _skin_fragments(self, cam2world: Tensor, intrinsics: Tensor, size: int) -> Fragments:
         """What the camera sees of the moved surface, weights corrected for perspective."""

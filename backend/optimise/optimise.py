@@ -6,6 +6,7 @@ every few steps, and made up for in between.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from ..perception.network import FaceNetwork
 from .losses import Losses, LossWeights, Target
 from .picture import draw
 from .visible import find_visible
+
+log = logging.getLogger("avatarmmc.optimise")
 
 # step from 0, latent (1, k, d) as it is now, losses by name; raising ends the work
 Progress = Callable[[int, Tensor, dict[str, float]], None]
@@ -44,6 +47,11 @@ class Search:
             )
 
 
+class SearchError(ValueError):
+    """A search that has lost its direction: its losses have no finite gradient."""
+
+
+_LOST = 5  # steps in a row without a finite gradient that end a search
 _SPREAD = 0.5  # deviations from the mean of random starts
 REFINEMENT = Search(steps=60, rate=0.02, refresh=6)
 # a refined head may differ from the one it was: the pull is to that head, not to the mean
@@ -104,7 +112,11 @@ def search_latent(
     centre: Tensor | None = None,
 ) -> Tensor:
     """Follow the losses of a target from latent `start` (1, k, d); the prior pulls to `centre`, to
-    the start by default."""
+    the start by default.
+
+    A step whose gradient is not finite is left out and logged; raises SearchError when that does
+    not end.
+    """
     centre = start if centre is None else centre
     generator = images.generator
     if expression is None:
@@ -112,7 +124,7 @@ def search_latent(
     losses = Losses(target, generator, weights, search.size, network)
     latent = start.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([latent], lr=search.rate, betas=(0.9, 0.99))
-    visible = None
+    visible, lost = None, 0
     with torch.enable_grad():
         for step in range(search.steps):
             ws = space.decode(latent)
@@ -129,8 +141,19 @@ def search_latent(
             optimizer.param_groups[0]["lr"] = _rate(search, step)
             optimizer.zero_grad(set_to_none=True)
             sum(found.values()).backward()
-            latent.grad.nan_to_num_(0.0, 0.0, 0.0)
-            optimizer.step()
+            if bool(latent.grad.isfinite().all()):
+                optimizer.step()
+                lost = 0
+                continue
+            lost += 1
+            log.warning("step %d of the search has no finite gradient; left out", step)
+            if lost == _LOST:
+                odd = [name for name, value in found.items() if not bool(value.isfinite())]
+                raise SearchError(
+                    f"the search has had no finite gradient since step {step + 1 - _LOST} "
+                    f"({', '.join(odd) or 'all losses are finite'}); check that photo, map and "
+                    "latent hold finite numbers"
+                )
     return latent.detach()
 
 

@@ -8,9 +8,7 @@ it, so that geometry cannot drift.
 """
 
 import argparse
-import json
 import logging
-import time
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,14 +26,15 @@ from .augment import AdaptiveAugment
 from .discriminator import DualDiscriminator
 from .generator import LOSS_WEIGHTS, Trainer, TrainSettings, export, parameter_groups
 from .image_pool import Views, fill_pool, load_views, view_labels
+from .run_log import RunLog
+from .schedule import set_rate, start_average, update_average
 from .sheet import write_sheet
 from .targets import Targets, make_targets
-
-log = logging.getLogger("avatarmmc.training")
 
 # Truth has hard labels, the generator soft ones, by less than one sees: noise hides it.
 _LABEL_NOISE = 0.05
 _RAMP = 50  # steps over which the generator's rate rises
+_LOG_EVERY, _SAVE_EVERY, _SHEET_EVERY = 50, 100, 500  # steps
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class AdversarialTrainer:
         self.stage1 = Trainer(TrainSettings(seed=settings.seed + 1, atlas_pairs=60_000), device)
         self.generator = load_generator(weights, model, device).requires_grad_(True).train()
         self.stage1.generator = self.generator
-        self.stage1.average = {k: v.clone() for k, v in self.generator.state_dict().items()}
+        self.stage1.average = start_average(self.generator)
         self.discriminator = DualDiscriminator(views.size).to(self.device)
         groups = parameter_groups(self.generator)
         self.g_optimizer = torch.optim.Adam(groups, settings.learning_rate, (0.0, 0.99))
@@ -109,16 +108,12 @@ class AdversarialTrainer:
         total = sum(LOSS_WEIGHTS[name] * value for name, value in losses.items())
         losses["adversarial"] = functional.softplus(-score).mean()
         total = total + self.settings.adversarial_weight * losses["adversarial"]
-        rate = self._learning_rate()
-        for group in self.g_optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
+        set_rate(self.g_optimizer, self._learning_rate())
         self.g_optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 2.0)
         self.g_optimizer.step()
-        with torch.no_grad():
-            for name, value in self.generator.state_dict().items():
-                self.stage1.average[name].lerp_(value, 1 - self.settings.ema)
+        update_average(self.stage1.average, self.generator, self.settings.ema)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _learning_rate(self) -> float:
@@ -178,38 +173,25 @@ class AdversarialTrainer:
 
 
 def train(
-    settings: AdversarialSettings,
-    weights: Path,
-    device: str,
-    output: Path,
-    pool: Path,
-    sheet_every: int = 500,
+    settings: AdversarialSettings, weights: Path, device: str, output: Path, pool: Path
 ) -> None:
     """Refine `weights`; writes log.jsonl, generator.safetensors and sheets into `output`.
 
     True images that `pool` lacks are made first.
     """
-    output.mkdir(parents=True, exist_ok=True)
+    records = RunLog(output)
     fill_pool(pool, settings.heads, settings.size, settings.seed)
     views = load_views(pool, settings.heads, settings.size)
     trainer = AdversarialTrainer(settings, weights, views, device)
     write_sheet(trainer.generator, output / "sheets" / f"{0:07d}.png")
-    sums: dict[str, float] = {}
-    started = time.monotonic()
     while trainer.step < settings.steps:
-        for name, value in trainer.run_step().items():
-            sums[name] = sums.get(name, 0.0) + value
-        if trainer.step % 50 == 0:
-            record = {name: round(total / 50, 5) for name, total in sums.items()}
-            record |= {"step": trainer.step, "elapsed": round(time.monotonic() - started, 1)}
-            with open(output / "log.jsonl", "a") as file:
-                file.write(json.dumps(record) + "\n")
-            log.info("%s", record)
-            sums = {}
+        records.add(trainer.run_step())
         last = trainer.step == settings.steps
-        if trainer.step % 100 == 0 or last:
+        if trainer.step % _LOG_EVERY == 0 or last:
+            records.write_means(trainer.step)
+        if trainer.step % _SAVE_EVERY == 0 or last:
             generator = export(trainer.stage1, output / "generator.safetensors")
-            if trainer.step % sheet_every == 0 or last:
+            if trainer.step % _SHEET_EVERY == 0 or last:
                 write_sheet(generator, output / "sheets" / f"{trainer.step:07d}.png")
 
 

@@ -6,10 +6,7 @@ over `--steps`; an interrupted run goes on exactly where it was with the same co
 """
 
 import argparse
-import json
 import logging
-import math
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,6 +23,8 @@ from .checkpoint import read_checkpoint, write_checkpoint
 from .latents import sample_training_latents
 from .losses import label_weights, readout_losses, surface_losses, volume_losses
 from .readout import solve_readout
+from .run_log import RunLog
+from .schedule import cosine_rate, set_rate, start_average, update_average
 from .sheet import write_sheet
 from .surface_atlas import SurfaceAtlas, build_atlas
 from .targets import Targets, make_targets
@@ -44,6 +43,10 @@ LOSS_WEIGHTS = {
 }
 
 
+_CONSTANT = 0.25  # of the run at the full rate
+_LOG_EVERY, _SAVE_EVERY, _SHEET_EVERY = 100, 500, 2000  # steps
+
+
 @dataclass(frozen=True)
 class TrainSettings:
     """One training run; stored in its checkpoint, which only resumes under the same settings."""
@@ -57,13 +60,6 @@ class TrainSettings:
     warm_up: int = 100
     ema: float = 0.998
     seed: int = 0
-
-
-def learning_rate(settings: TrainSettings, step: int) -> float:
-    """Rate at a step: warm-up, constant for a quarter of the run, then cosine to 2 %."""
-    fraction = step / settings.steps
-    decay = 0.5 * (1 + math.cos(math.pi * max(0.0, (fraction - 0.25) / 0.75)))
-    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * (0.02 + 0.98 * decay)
 
 
 def parameter_groups(generator: Generator) -> list[dict]:
@@ -90,8 +86,7 @@ class Trainer:
         self.generator = Generator(self.model, GeneratorConfig()).to(self.device)
         groups = parameter_groups(self.generator)
         self.optimizer = torch.optim.Adam(groups, lr=settings.learning_rate, betas=(0.9, 0.99))
-        state = self.generator.state_dict()
-        self.average = {name: value.clone() for name, value in state.items()}
+        self.average = start_average(self.generator)
         self.rng = torch.Generator().manual_seed(settings.seed)
         self.step = 0
         self.atlas: SurfaceAtlas = build_atlas(self.model, settings.atlas_pairs).to(device)
@@ -103,16 +98,16 @@ class Trainer:
         targets = make_targets(self.model, self.atlas, s.batch, s.pairs, s.volume_points, self.rng)
         losses = self.losses(targets)
         total = sum(LOSS_WEIGHTS[name] * value for name, value in losses.items())
-        rate = learning_rate(s, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["scale"]
+        rate = cosine_rate(s.learning_rate, self.step, s.steps, s.warm_up, _CONSTANT)
+        set_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 10.0)
         self.optimizer.step()
         self.step += 1
         if self.step % 4 == 0:
-            self._update_average()
+            kept = min(s.ema, (self.step + 1) / (self.step + 40)) ** 4
+            update_average(self.average, self.generator, kept)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def losses(self, targets: Targets) -> dict[str, Tensor]:
@@ -133,12 +128,6 @@ class Trainer:
         read = g.readout(g.mapping(z))
         losses |= readout_losses(read, z[:, :SHAPE_DIM], derive(z, self.model).vector())
         return losses
-
-    def _update_average(self) -> None:
-        beta = min(self.settings.ema, (self.step + 1) / (self.step + 40)) ** 4
-        with torch.no_grad():
-            for name, value in self.generator.state_dict().items():
-                self.average[name].lerp_(value, 1 - beta)
 
     def save(self, path: Path) -> None:
         """Write everything needed to go on exactly, aside and then renamed."""
@@ -161,41 +150,25 @@ class Trainer:
         self.step = state["step"]
 
 
-def train(
-    settings: TrainSettings,
-    device: str,
-    output: Path,
-    save_every: int = 500,
-    sheet_every: int = 2000,
-) -> None:
+def train(settings: TrainSettings, device: str, output: Path) -> None:
     """Run or resume a training.
 
     Writes checkpoint.pt, log.jsonl, generator.safetensors and sheets/*.png into `output`.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = output / "checkpoint.pt"
+    records, checkpoint = RunLog(output), output / "checkpoint.pt"
     trainer = Trainer(settings, device)
     if checkpoint.exists():
         trainer.load(checkpoint)
         log.info("resumed at step %d", trainer.step)
-    sums: dict[str, float] = {}
-    started, begun = time.monotonic(), time.monotonic()
     while trainer.step < settings.steps:
-        for name, value in trainer.run_step().items():
-            sums[name] = sums.get(name, 0.0) + value
-        if trainer.step % 100 == 0:
-            seconds = (time.monotonic() - begun) / 100
-            record = {name: round(total / 100, 5) for name, total in sums.items()}
-            record |= {"step": trainer.step, "seconds_per_step": round(seconds, 4)}
-            record |= {"elapsed": round(time.monotonic() - started, 1)}
-            with open(output / "log.jsonl", "a") as file:
-                file.write(json.dumps(record) + "\n")
-            log.info("%s", record)
-            sums, begun = {}, time.monotonic()
-        if trainer.step % save_every == 0 or trainer.step == settings.steps:
+        records.add(trainer.run_step())
+        last = trainer.step == settings.steps
+        if trainer.step % _LOG_EVERY == 0 or last:
+            records.write_means(trainer.step)
+        if trainer.step % _SAVE_EVERY == 0 or last:
             trainer.save(checkpoint)
             generator = export(trainer, output / "generator.safetensors")
-            if trainer.step % sheet_every == 0 or trainer.step == settings.steps:
+            if trainer.step % _SHEET_EVERY == 0 or last:
                 write_sheet(generator, output / "sheets" / f"{trainer.step:07d}.png")
 
 

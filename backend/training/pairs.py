@@ -122,11 +122,13 @@ def draw_view(
     expression: Tensor,
     head: int,
     rng: torch.Generator,
+    cam2world: Tensor | None = None,
 ) -> Views:
-    """One head, rows ws (1, R, W) of z (1, 104), posed by `expression` (1, 52), from anywhere."""
+    """One head, rows ws (1, R, W) of z (1, 104), posed by `expression` (1, 52), seen by a camera
+    (4, 4) or from anywhere."""
     device = images.generator.model.device
     posed = images.pose(ws, expression.to(device))
-    cam2world = random_camera(rng).to(device)
+    cam2world = (random_camera(rng) if cam2world is None else cam2world).to(device)
     intrinsics = framed_intrinsics(posed, cam2world, rng)
     picture = posed.render(cam2world, intrinsics, SIZE)
     landmarks, depth = project(posed.landmarks, cam2world, intrinsics)

@@ -8,7 +8,6 @@ command.  Figures on held-out heads, plain and as photos, are printed as it goes
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import math
 import time
@@ -27,11 +26,14 @@ from ..perception.weights import save_face_network
 from .checkpoint import read_checkpoint, write_checkpoint
 from .pairs import Views, read_pool
 from .photo_augment import Photos, augment, plain
+from .run_log import RunLog
+from .schedule import cosine_rate, set_rate, start_average, update_average
 
 log = logging.getLogger("avatarmmc.training")
 
 _LOSS_WEIGHTS = {"labels": 1.0, "landmarks": 0.5, "rotation": 1.0, "identity": 0.25}
 _CHECK_BATCH = 32
+_LOG_EVERY = 50  # steps
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class PerceptionTrainer:
         torch.manual_seed(settings.seed)
         self.settings, self.device = settings, torch.device(device)
         self.network = FaceNetwork().to(self.device)
-        self.average = {k: v.clone() for k, v in self.network.state_dict().items()}
+        self.average = start_average(self.network)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
         )
@@ -75,18 +77,15 @@ class PerceptionTrainer:
         """One optimiser step; returns the losses."""
         photos = augment(self._draw(), self.rng)
         losses = self.losses(photos, self._head)
-        rate = learning_rate(self.settings, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        s = self.settings
+        set_rate(self.optimizer, cosine_rate(s.learning_rate, self.step, s.steps, s.warm_up))
         self.optimizer.zero_grad(set_to_none=True)
         sum(losses.values()).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
-        beta = min(self.settings.ema, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                self.average[name].lerp_(value, 1 - beta)
+        kept = min(s.ema, (self.step + 1) / (self.step + 10))
+        update_average(self.average, self.network, kept)
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def losses(self, photos: Photos, head: Tensor) -> dict[str, Tensor]:
@@ -143,13 +142,6 @@ class PerceptionTrainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.rng.set_state(state["rng"].cpu())
         self.step = state["step"]
-
-
-def learning_rate(settings: PerceptionSettings, step: int) -> float:
-    """Rate at a step: warm-up, then cosine to 2 %."""
-    fraction = min(1.0, step / settings.steps)
-    decay = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * fraction))
-    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * decay
 
 
 @torch.no_grad()
@@ -222,29 +214,23 @@ def train(
 
     Writes checkpoint.pt, log.jsonl and faces.safetensors into `output`.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = output / "checkpoint.pt"
+    records, checkpoint = RunLog(output), output / "checkpoint.pt"
     trainer = PerceptionTrainer(settings, pool, device)
     if checkpoint.exists():
         trainer.load(checkpoint)
         log.info("resumed at step %d", trainer.step)
-    begun, sums = time.monotonic(), {}
-    last = trainer.step
+    begun = time.monotonic()
     while trainer.step < settings.steps and time.monotonic() - begun < 60 * minutes:
-        for name, value in trainer.run_step().items():
-            sums[name] = sums.get(name, 0.0) + value
-        if trainer.step % 50 == 0:
-            record = {name: round(value / (trainer.step - last), 4) for name, value in sums.items()}
-            record |= {"step": trainer.step, "elapsed": round(time.monotonic() - begun, 1)}
-            _record(record, output)
-            sums, last = {}, trainer.step
+        records.add(trainer.run_step())
+        if trainer.step % _LOG_EVERY == 0:
+            records.write_means(trainer.step)
         if trainer.step % check_every == 0:
-            _finish(trainer, output)
+            _finish(trainer, output, records)
     if trainer.step % check_every:
-        _finish(trainer, output)
+        _finish(trainer, output, records)
 
 
-def _finish(trainer: PerceptionTrainer, output: Path) -> None:
+def _finish(trainer: PerceptionTrainer, output: Path, records: RunLog) -> None:
     """Checkpoint, weights and figures of where the training is."""
     trainer.save(output / "checkpoint.pt")
     network = trainer.averaged()
@@ -252,13 +238,7 @@ def _finish(trainer: PerceptionTrainer, output: Path) -> None:
     for name, photo in (("plain", False), ("photo", True)):
         figures = check(network, trainer.held, photo)
         figures = {key: round(value, 4) for key, value in figures.items()}
-        _record({"step": trainer.step, "held_out": name, **figures}, output)
-
-
-def _record(record: dict, output: Path) -> None:
-    log.info("%s", record)
-    with open(output / "log.jsonl", "a") as file:
-        file.write(json.dumps(record) + "\n")
+        records.write({"step": trainer.step, "held_out": name, **figures})
 
 
 def main() -> None:

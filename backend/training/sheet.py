@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from ..generator.cameras import intrinsics_from_angle, orbit_camera
+from ..generator.cameras import portrait_camera
 from ..generator.generator import Generator
 from ..generator.images import render_images
 from ..head_model.arkit import EXPRESSIONS
@@ -13,7 +13,6 @@ from ..synthetic.latent import sample_latents
 
 SHEET_SEED = 700_000
 _YAW = 0.4
-_DISTANCE, _FIELD_OF_VIEW, _TARGET = 1.5, 16.0, (0.0, 0.06, 0.0)
 _BACKGROUND = 0.55
 
 
@@ -23,9 +22,8 @@ def write_sheet(generator: Generator, path: Path, heads: int = 6, size: int = 96
     device = generator.model.device
     ws = generator.mapping(sample_latents(heads, SHEET_SEED).to(device))
     expression = torch.zeros(heads, len(EXPRESSIONS), device=device)
-    yaw = torch.full((heads,), _YAW, device=device)
-    cam2world = orbit_camera(yaw, torch.zeros_like(yaw), _DISTANCE, torch.tensor(_TARGET))
-    intrinsics = intrinsics_from_angle(_FIELD_OF_VIEW, device).expand(heads, 3, 3)
+    cam2world, intrinsics = portrait_camera(torch.full((heads,), _YAW, device=device))
+    intrinsics = intrinsics.expand(heads, 3, 3)
     images = render_images(generator, ws, expression, cam2world, intrinsics, size)
     colors = images.color + (1 - images.weight) * _BACKGROUND
     classes = images.labels.argmax(1, keepdim=True) / images.labels.shape[1] * images.weight
