@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
 import logging
 import math
 import sys
@@ -35,6 +34,8 @@ from ..generator.weights import BUNDLED_WEIGHTS
 from . import latent_pairs, next3d_heads
 from .checkpoint import read_checkpoint, write_checkpoint
 from .heads import Batch, Heads, Request
+from .run_log import RunLog
+from .schedule import cosine_rate, set_rate, start_average, update_average
 
 log = logging.getLogger("avatarmmc.training")
 
@@ -65,9 +66,8 @@ class DiffusionSettings:
 
 def learning_rate(settings: DiffusionSettings, step: int) -> float:
     """Rate at a step: warm-up, constant for a third of the run, then cosine to 2 %."""
-    late = max(0.0, (step / settings.steps - 1 / 3) * 1.5)
-    decay = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * late))
-    return settings.learning_rate * min(1.0, (step + 1) / settings.warm_up) * decay
+    s = settings
+    return cosine_rate(s.learning_rate, step, s.steps, s.warm_up, constant=1 / 3)
 
 
 class TrainingLoss(nn.Module):
@@ -115,7 +115,7 @@ class Trainer:
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
         loss = TrainingLoss(self.model)
         self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
-        self._start_average()
+        self.average = start_average(self.model)
         self.step = 0
 
     def start_from(self, path: Path) -> None:
@@ -132,11 +132,7 @@ class Trainer:
                 f"{path} was trained with another network: it lacks {left[:3]} and has "
                 f"{result.unexpected_keys[:3]} beside; use the same widths"
             )
-        self._start_average()
-
-    def _start_average(self) -> None:
-        state = self.model.state_dict()
-        self.average = {name: value.detach().clone() for name, value in state.items()}
+        self.average = start_average(self.model)
 
     def _requests(self, held_out: bool = False) -> list[Request]:
         settings = self.settings
@@ -157,24 +153,15 @@ class Trainer:
         """One optimiser step; returns the losses, also by bands of time."""
         batches = self.draw(self.step)
         losses = self.loss(batches)
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.settings, self.step)
+        set_rate(self.optimizer, learning_rate(self.settings, self.step))
         self.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(losses.mean())
         self.accelerator.clip_grad_norm_(self.loss.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
-        self._update_average()
+        kept = min(self.settings.ema, (self.step + 1) / (self.step + 10))
+        update_average(self.average, self.model, kept)
         return _report(losses.detach(), torch.cat([batch.t for batch in batches]))
-
-    def _update_average(self) -> None:
-        beta = min(self.settings.ema, (self.step + 1) / (self.step + 10))
-        with torch.no_grad():
-            for name, value in self.model.state_dict().items():
-                if value.is_floating_point():
-                    self.average[name].lerp_(value, 1 - beta)
-                else:
-                    self.average[name].copy_(value)
 
     def averaged(self) -> LatentDiffusion:
         """The model with averaged weights, for use."""
@@ -228,33 +215,25 @@ def train(
 
     The main process writes checkpoint.pt, log.jsonl and diffusion.safetensors into `output`.
     """
-    output.mkdir(parents=True, exist_ok=True)
-    checkpoint = output / "checkpoint.pt"
-    settings, main = trainer.settings, trainer.accelerator.is_main_process
+    checkpoint, weights = output / "checkpoint.pt", output / "diffusion.safetensors"
+    records, accelerator = RunLog(output), trainer.accelerator
+    settings, main = trainer.settings, accelerator.is_main_process
     if checkpoint.exists():
         trainer.load(checkpoint)
-    accelerator = trainer.accelerator
     place = accelerator.process_index + 1, accelerator.num_processes
     log.info("process %d of %d goes on from step %d", *place, trainer.step)
     accelerator.wait_for_everyone()
-    sums: dict[str, list[float]] = {}
-    started = begun = time.monotonic()
+    end = time.monotonic() + 60 * minutes
     while trainer.step < settings.steps:
-        for name, value in trainer.run_step().items():
-            sums.setdefault(name, []).append(value)
-        late = minutes > 0 and _late(accelerator, started + 60 * minutes)
+        records.add(trainer.run_step())
+        late = minutes > 0 and _late(accelerator, end)
         last = late or trainer.step == settings.steps
         if main and (trainer.step % 100 == 0 or last):
-            record = {name: round(sum(values) / len(values), 5) for name, values in sums.items()}
-            record |= {"step": trainer.step, "seconds": round(time.monotonic() - begun, 1)}
-            _write_record(output, record)
-            sums, begun = {}, time.monotonic()
+            records.write_means(trainer.step)
         if main and (trainer.step % save_every == 0 or last):
             trainer.save(checkpoint)
-            save_diffusion(
-                trainer.averaged(), output / "diffusion.safetensors", generator_hash, trainer.step
-            )
-            _write_record(output, {"step": trainer.step, "held_out": held_out_loss(trainer)})
+            save_diffusion(trainer.averaged(), weights, generator_hash, trainer.step)
+            records.write({"step": trainer.step, "held_out": held_out_loss(trainer)})
         if late:
             break
     accelerator.wait_for_everyone()
@@ -264,12 +243,6 @@ def _late(accelerator: Accelerator, end: float) -> bool:
     """Whether the main process's clock is past `end`: all have to stop at the same step."""
     late = torch.tensor(float(time.monotonic() > end), device=accelerator.device)
     return bool(broadcast(late))
-
-
-def _write_record(output: Path, record: dict) -> None:
-    with open(output / "log.jsonl", "a") as file:
-        file.write(json.dumps(record) + "\n")
-    log.info("%s", record)
 
 
 def main() -> None:
