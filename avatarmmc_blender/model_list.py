@@ -19,8 +19,7 @@ def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None
     task = current_model_task()
     row = layout.row(align=True)
     if task is not None:
-        text = f"{task.stage[:1].upper()}{task.stage[1:]} {task.fraction:.0%}"
-        row.progress(factor=task.fraction, type="BAR", text=text)
+        row.progress(factor=task.fraction, type="BAR", text=task.text)
         row.operator("avatarmmc.cancel_model", text="", icon="X")
     else:
         row.enabled = bool(checkpoint)

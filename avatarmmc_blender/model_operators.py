@@ -9,7 +9,7 @@ from pathlib import Path
 import bpy
 
 from .errors import AvatarError, Cancelled
-from .jobs import Progress
+from .jobs import Progress, running_job
 from .model_cache import refresh_models, shown_models
 from .model_task import ModelTask, current_model_task
 from .settings import BUNDLED_MODEL
@@ -45,10 +45,10 @@ class BackgroundOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Only one thing is done at a time."""
-        if current_model_task() is not None:
-            cls.poll_message_set("A model is being worked on")
-            return False
-        return True
+        job = running_job()
+        if job is not None:
+            cls.poll_message_set(job.title)
+        return job is None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start in the background."""
@@ -155,8 +155,8 @@ class AVATARMMC_OT_remove_model(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Not while a model is being worked on."""
-        return current_model_task() is None
+        """Not while anything is being done."""
+        return running_job() is None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask first."""
@@ -197,7 +197,7 @@ class AVATARMMC_OT_cancel_model(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There must be something to cancel."""
-        return current_model_task() is not None
+        return current_model_task() is not None and not current_model_task().cancelled
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Ask the task to end."""

@@ -373,5 +373,7 @@ def test_background_task_shows_progress_and_is_cancelled(files, empty_store, pan
     task.start()
     assert bpy.ops.avatarmmc.cancel_model() == {"FINISHED"}
     with pytest.raises(Cancelled):
-        task.step()
-    assert current_model_task() is None
+        while not task.step():
+            assert not bpy.ops.avatarmmc.generate.poll()
+            time.sleep(0.01)
+    assert current_model_task() is None and bpy.ops.avatarmmc.generate.poll()
