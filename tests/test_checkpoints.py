@@ -229,7 +229,7 @@ def test_a_failure_leaves_nothing_behind(eg3d, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("avatarmmc_blender.backend.checkpoints.store.save_file", full)
+        patch.setattr("avatarmmc_blender.backend.checkpoints.store.save_tensors", full)
         with pytest.raises(CheckpointError, match="No space left"):
             store.add(eg3d)
     assert files_in(store.root) == set()

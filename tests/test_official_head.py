@@ -19,11 +19,12 @@ import pytest
 import torch
 
 from avatarmmc_blender import models_store, pipeline
+from avatarmmc_blender.backend.checkpoints.stored_model import PREVIEW
 from avatarmmc_blender.cli import main
 from avatarmmc_blender.errors import AvatarError, Cancelled
 from avatarmmc_blender.meshing.topology import is_watertight
 from avatarmmc_blender.model_actions import add_model, verify_model
-from avatarmmc_blender.official_models import load_official_model
+from avatarmmc_blender.official_models import forget_official_models
 from avatarmmc_blender.png import encode_png
 from avatarmmc_blender.settings import GenerateSettings
 from tests.checkpoint_files import generator_pickle, tiny_state
@@ -80,7 +81,7 @@ def store(files, tmp_path_factory):
     for name in ("next3d.pkl", "eg3d.pkl"):
         add_model(files / name, files / "generic_model.npz")
     yield folder
-    load_official_model.cache_clear()
+    forget_official_models()
     patch.undo()
 
 
@@ -155,10 +156,10 @@ def test_unknown_model_names_those_there_are(store):
 
 @pytest.fixture
 def empty_store(tmp_path, monkeypatch):
-    load_official_model.cache_clear()
+    forget_official_models()
     monkeypatch.setenv(models_store.FOLDER_VARIABLE, str(tmp_path / "models"))
     yield tmp_path / "models"
-    load_official_model.cache_clear()
+    forget_official_models()
 
 
 def test_without_flame_the_remedy_is_named(files, empty_store, tmp_path, capsys):
@@ -169,7 +170,7 @@ def test_without_flame_the_remedy_is_named(files, empty_store, tmp_path, capsys)
     error = capsys.readouterr().err
     assert "--flame FILE" in error and len(error.strip().splitlines()) == 1
     assert main(["models", "verify", model_id("next3d")]) == 0
-    assert "no test render without a FLAME file" in capsys.readouterr().out
+    assert "no test render: it has no FLAME file" in capsys.readouterr().out
 
 
 def test_without_landmarks_they_are_named(files, empty_store, tmp_path):
@@ -212,7 +213,7 @@ def test_list_verify_and_remove_from_the_command_line(files, empty_store, capsys
     assert name in listed and "non-commercial" in listed and "MB of memory" in listed
     assert main(["models", "verify", name]) == 0
     assert "test render 256 x 256" in capsys.readouterr().out
-    assert (empty_store / name / models_store.PREVIEW).read_bytes()[:4] == b"\x89PNG"
+    assert (empty_store / name / PREVIEW).read_bytes()[:4] == b"\x89PNG"
     assert main(["models", "remove", name]) == 0
     assert models_store.listed_models() == []
     assert main(["models", "remove", name]) == 2
@@ -317,7 +318,7 @@ def test_models_are_added_verified_and_removed_by_operators(files, empty_store, 
     assert bpy.ops.avatarmmc.add_model(filepath=str(files / "eg3d.pkl")) == {"FINISHED"}
     name = model_id("eg3d")
     assert bpy.ops.avatarmmc.verify_model(model=name) == {"FINISHED"}
-    assert (empty_store / name / models_store.PREVIEW).is_file()
+    assert (empty_store / name / PREVIEW).is_file()
     (shown,) = model_cache.shown_models()
     assert shown.info.id == name and tuple(shown.picture.image_size) == (256, 256)
     assert bpy.ops.avatarmmc.remove_model(model=name) == {"FINISHED"}
@@ -332,7 +333,7 @@ def test_drawing_reads_no_file(store, panel, monkeypatch):
     from avatarmmc_blender import model_cache, model_list, preferences
     from avatarmmc_blender import panel as panels
 
-    picture = store / model_id("eg3d") / models_store.PREVIEW
+    picture = store / model_id("eg3d") / PREVIEW
     picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
     assert [shown.picture for shown in model_cache.shown_models()] == [None, None]
     assert bpy.ops.avatarmmc.refresh_models() == {"FINISHED"}
