@@ -102,7 +102,7 @@ def _no_picture(model: OfficialModel) -> str:
     """Return why nothing can be rendered with a model, "" if it can."""
     if model.family == "eg3d":
         return ""
-    return next(info.problem for info in listed_models() if info.id == model.name)
+    return next((info.problem for info in listed_models() if info.id == model.name), "")
 
 
 def _explained(action: Callable):

@@ -170,7 +170,7 @@ class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask first, then start in the background."""
         if self.confirmed:
-            return super().invoke(context, event)
+            return BackgroundOperator.invoke(self, context, event)
         self.confirmed = True
         what = "folder, which is no model, with all that is in it" if self.stray else "model"
         return context.window_manager.invoke_confirm(
@@ -179,8 +179,8 @@ class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Delete it: at once for scripts, in the background when the user has confirmed."""
-        if not self.confirmed:
-            return super().execute(context)
+        if not self.confirmed or bpy.app.background:
+            return BackgroundOperator.execute(self, context)
         bpy.ops.avatarmmc.remove_model(
             "INVOKE_DEFAULT", model=self.model, stray=self.stray, confirmed=True
         )

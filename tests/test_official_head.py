@@ -9,6 +9,7 @@ import builtins
 import io
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,13 +19,14 @@ import numpy as np
 import pytest
 import torch
 
-from avatarmmc_blender import models_store, pipeline
+from avatarmmc_blender import models_store, official_models, pipeline
 from avatarmmc_blender.backend.checkpoints.stored_model import PREVIEW
 from avatarmmc_blender.cli import main
 from avatarmmc_blender.errors import AvatarError, Cancelled
 from avatarmmc_blender.meshing.topology import is_watertight
 from avatarmmc_blender.model_actions import add_model, verify_model
-from avatarmmc_blender.official_models import forget_official_models
+from avatarmmc_blender.official_models import forget_official_models, load_official_model
+from avatarmmc_blender.official_pipeline import render_test
 from avatarmmc_blender.png import encode_png
 from avatarmmc_blender.settings import GenerateSettings
 from tests.checkpoint_files import generator_pickle, tiny_state
@@ -182,6 +184,52 @@ def test_without_landmarks_they_are_named(files, empty_store, tmp_path):
         pipeline.generate(GenerateSettings(model=model.id, **SMALL))
 
 
+def test_a_model_that_makes_no_heads_is_refused_before_it_is_loaded(
+    files, empty_store, tmp_path, monkeypatch
+):
+    alone = tmp_path / "generic_model.npz"
+    alone.write_bytes((files / "generic_model.npz").read_bytes())
+    model = add_model(files / "next3d.pkl", alone)
+    monkeypatch.setattr(official_models, "_load", lambda *_: pytest.fail("it was loaded"))
+    settings = GenerateSettings(model=model.id, **SMALL)
+    with pytest.raises(AvatarError, match="no landmarks"):
+        pipeline.generate(settings)
+    (model.folder / "model.json").write_text("{}")
+    with pytest.raises(AvatarError, match="damaged"):
+        pipeline.generate(settings)
+
+
+def test_half_precision_is_the_products_on_cuda_and_close(store, monkeypatch):
+    assert official_models.HALF_DEVICES == ("cuda",)
+    forget_official_models()
+    exact = load_official_model(model_id("eg3d"), "cpu")
+    assert not exact.generator.half_precision
+    expected = render_test(exact).astype(int)
+    forget_official_models()
+    monkeypatch.setattr(official_models, "HALF_DEVICES", ("cpu",))
+    half = load_official_model(model_id("eg3d"), "cpu")
+    assert half.generator.half_precision
+    difference = np.abs(render_test(half) - expected).max()
+    forget_official_models()
+    assert 0 < difference <= 5e-2 * 127.5 + 1  # pixels are rounded down
+
+
+def test_verification_can_be_ended_before_every_layer(store):
+    told = []
+
+    def callback(stage, fraction):
+        told.append(stage)
+        if told.count("rendering") == 20:
+            raise Cancelled()
+
+    with pytest.raises(Cancelled):
+        verify_model(model_id("next3d"), "cpu", callback)
+    assert told.count("loading") > 100
+    modules = load_official_model(model_id("next3d"), "cpu").generator.modules()
+    assert not any(module._forward_pre_hooks for module in modules)
+    assert not (store / model_id("next3d") / PREVIEW).exists()
+
+
 def test_a_refused_file_leaves_nothing(files, empty_store, tmp_path, capsys):
     half = tmp_path / "half.pkl"
     half.write_bytes((files / "eg3d.pkl").read_bytes()[:5000])
@@ -327,35 +375,87 @@ def test_models_are_added_verified_and_removed_by_operators(files, empty_store, 
         bpy.ops.avatarmmc.add_model(filepath=str(files / "generic_model.npz"))
 
 
-def test_drawing_reads_no_file(store, panel, monkeypatch):
+def drawn_texts() -> tuple[set[str], list]:
+    """Draw everything that can be drawn now, refusing files; return texts and what was called."""
     import bpy
 
-    from avatarmmc_blender import model_cache, model_list, preferences
+    from avatarmmc_blender import model_list, preferences
     from avatarmmc_blender import panel as panels
+
+    def refuse(*arguments, **names):
+        raise AssertionError(f"drawing asked for a file: {arguments[:1]}")
+
+    shown = [cls for cls in panels.CLASSES if not hasattr(cls, "poll") or cls.poll(bpy.context)]
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in FILE_ACCESS:
+            patch.setattr(module, name, refuse)
+        for cls in (*shown, model_list.AVATARMMC_MT_model, preferences.AvatarPreferences):
+            layout = MagicMock()
+            layout.panel.return_value = layout.panel.header, layout.panel.body
+            drawn = SimpleNamespace(layout=layout, checkpoint="a.pkl", flame="")
+            cls.draw(drawn, bpy.context)
+            if hasattr(cls, "draw_header_preset"):
+                cls.draw_header_preset(drawn, bpy.context)
+            calls += layout.mock_calls
+    return {str(call.kwargs.get("text")) for call in calls}, calls
+
+
+def test_drawing_reads_no_file(store, panel):
+    import bpy
+
+    from avatarmmc_blender import model_cache
 
     picture = store / model_id("eg3d") / PREVIEW
     picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
     assert [shown.picture for shown in model_cache.shown_models()] == [None, None]
     assert bpy.ops.avatarmmc.refresh_models() == {"FINISHED"}
     assert [shown.picture is None for shown in model_cache.shown_models()] == [False, True]
-
-    def refuse(*arguments, **names):
-        raise AssertionError(f"drawing asked for a file: {arguments[:1]}")
-
-    classes = [cls for cls in panels.CLASSES if not hasattr(cls, "poll")]
-    texts = set()
-    with monkeypatch.context() as patch:
-        for module, name in FILE_ACCESS:
-            patch.setattr(module, name, refuse)
-        for cls in (*classes, model_list.AVATARMMC_MT_model, preferences.AvatarPreferences):
-            layout = MagicMock()
-            layout.panel.return_value = MagicMock(), MagicMock()
-            drawn = SimpleNamespace(layout=layout, checkpoint="a.pkl", flame="")
-            cls.draw(drawn, bpy.context)
-            texts |= {call.kwargs.get("text") for call in layout.mock_calls}
-        assert any("template_icon" in call[0] for call in layout.mock_calls)
+    texts, calls = drawn_texts()
+    assert any("template_icon" in call[0] for call in calls)
     assert {model_id("next3d"), model_id("eg3d"), "Bundled Model"} <= texts
-    assert any(str(store) in str(text) for text in texts)
+    assert any(str(store) in text for text in texts)
+
+
+def test_drawing_a_selected_flame_head_reads_no_file(panel, head):
+    from avatarmmc_blender.generate_task import add_to_scene
+
+    add_to_scene(head)
+    texts, _ = drawn_texts()
+    assert {"Expression 001", "Jaw, neck and eyes turn by their bones"} <= texts
+    assert {"GLB", f"Model: {model_id('next3d')}"} <= texts
+
+
+def test_drawing_progress_reads_no_file(panel, monkeypatch):
+    from avatarmmc_blender import generate_task, model_task
+
+    for start, ready in (
+        (lambda work: model_task.ModelTask(work), "Surface 50%"),
+        (lambda work: generate_task.GenerateTask(GenerateSettings()), "Surface 1"),
+    ):
+        go_on = threading.Event()
+
+        def work(callback, go_on=go_on):
+            callback("surface", 0.5)
+            go_on.wait(30)
+
+        monkeypatch.setattr(
+            generate_task, "generate_and_encode", lambda _, callback: work(callback)
+        )
+        task = start(work)
+        task.start()
+        while task.fraction == 0.0:
+            assert not task.step()
+            time.sleep(0.01)
+        texts, calls = drawn_texts()
+        assert any(text.startswith(ready) for text in texts)
+        assert any(".progress" in call[0] for call in calls)
+        task.cancel()
+        assert "Cancelling…" in drawn_texts()[0]
+        go_on.set()
+        with pytest.raises(Cancelled):
+            while not task.step():
+                time.sleep(0.01)
 
 
 def test_background_task_shows_progress_and_is_cancelled(files, empty_store, panel):

@@ -114,9 +114,8 @@ def _folders(root: Path) -> list[Path]:
 
 def _is_models(folder: Path) -> bool:
     """Whether the folder is a model's, whole or damaged."""
-    if folder.is_symlink() or not MODEL_ID.fullmatch(folder.name):
-        return False
-    return any((folder / name).is_file() for name in (DESCRIPTION, WEIGHTS))
+    files = (DESCRIPTION, WEIGHTS)
+    return bool(MODEL_ID.fullmatch(folder.name)) and any((folder / n).is_file() for n in files)
 
 
 def _described(folder: Path) -> StoredModel:
