@@ -71,8 +71,9 @@ def _load(model_id: str, device: str, progress: Progress | None) -> OfficialMode
 
     try:
         checkpoint = store.load(model_id, lambda stage, done: report(stage, READING_SHARE * done))
-        report("loading", READING_SHARE)
-        generator = load_official(checkpoint, half=device in HALF_DEVICES).to(device)
+        generator = load_official(
+            checkpoint, device in HALF_DEVICES, lambda: report("loading", READING_SHARE)
+        ).to(device)
         report("loading", NETWORKS_SHARE)
         flame = _load_flame(store, model_id)
     except (OSError, ValueError) as error:
