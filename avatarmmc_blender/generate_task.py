@@ -63,21 +63,24 @@ class GenerateTask:
         self.stage = "Starting"
         self.fraction = 0.0
         self.waiting = False  # for the user to leave a mode in which the scene cannot be changed
-        self._job = Job(lambda callback: generate_and_encode(settings, callback))
+        self._job = Job(
+            lambda callback: generate_and_encode(settings, callback), "A head is being made"
+        )
         self._builder: Iterator[float] | None = None
-        self._cancelled = False
 
     def start(self) -> None:
-        """Start the job; raises RuntimeError if another task runs."""
+        """Start the job; raises RuntimeError while another is running."""
         global _current
-        if _current is not None:
-            raise RuntimeError("expected no running task")
-        _current = self
         self._job.start()
+        _current = self
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the task is asked to end."""
+        return self._job.cancelled
 
     def cancel(self) -> None:
-        """End the task; the next `step` raises Cancelled."""
-        self._cancelled = True
+        """End the task; `step` raises Cancelled as soon as the job has ended."""
         self._job.cancel()
         self.pause_building()
 
@@ -105,21 +108,22 @@ class GenerateTask:
         return finished
 
     def finish(self) -> None:
-        """Cancel what still runs and make room for another task."""
+        """Cancel what still runs; other jobs can start as soon as this one has ended."""
         global _current
         self.cancel()
+        self._job.release()
         if _current is self:
             _current = None
 
     def _step(self) -> bool:
-        if self._cancelled:
-            raise Cancelled()
         if self._job.running:
             stage, fraction = self._job.progress
             if stage in STAGES:
                 self.stage = stage
                 self.fraction = JOB_SHARE * overall_fraction(stage, fraction)
             return False
+        if self.cancelled:
+            raise Cancelled()
         generated, images = self._job.result()
         self.stage = "scene"
         self.waiting = not _scene_can_change()

@@ -6,6 +6,7 @@ import bpy
 
 from .errors import AvatarError, Cancelled
 from .generate_task import GenerateTask, add_to_scene, current_task, generate_and_encode
+from .jobs import running_job
 from .metadata import find_rig, head_parts
 from .placement import look_at
 from .properties import reset_group, settings_from_panel
@@ -37,11 +38,11 @@ class AVATARMMC_OT_generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Only one head is made at a time."""
-        if current_task() is not None:
-            cls.poll_message_set("A head is being made")
-            return False
-        return True
+        """Only one thing is done at a time."""
+        job = running_job()
+        if job is not None:
+            cls.poll_message_set(job.title)
+        return job is None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start making the head in the background."""
@@ -116,6 +117,8 @@ class AVATARMMC_OT_generate(bpy.types.Operator):
 
 def progress_text(task: GenerateTask) -> str:
     """Return what `task` is doing, for people."""
+    if task.cancelled:
+        return "Cancelling…"
     if task.waiting:
         return "Ready: return to Object Mode to add the head"
     return f"{task.stage.capitalize()} {task.fraction:.0%}"
@@ -130,7 +133,7 @@ class AVATARMMC_OT_cancel(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There must be something to cancel."""
-        return current_task() is not None
+        return current_task() is not None and not current_task().cancelled
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Ask the task to end."""

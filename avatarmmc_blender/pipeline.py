@@ -78,7 +78,7 @@ def _official_head(
     settings: GenerateSettings, device: str, clock: StageClock
 ) -> tuple[OfficialModel, np.ndarray, RiggedHead]:
     official_pipeline.check_request(settings)
-    model = load_official_model(settings.model, device)
+    model = load_official_model(settings.model, device, lambda *_: clock.tick())
     latent = official_pipeline.make_latent(settings, model)
     clock("planes", 0.0)
     field = official_pipeline.make_field(latent, model, settings.truncation, tick=clock.tick)

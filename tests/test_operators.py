@@ -10,7 +10,7 @@ import pytest
 
 from avatarmmc_blender import pipeline
 from avatarmmc_blender.errors import AvatarError, Cancelled
-from avatarmmc_blender.jobs import Job
+from avatarmmc_blender.jobs import Job, running_job
 from avatarmmc_blender.settings import GenerateSettings
 from tests.sample_head import sample_rigged_head
 
@@ -19,6 +19,7 @@ bpy = pytest.importorskip("bpy")
 import avatarmmc_blender as addon  # noqa: E402
 from avatarmmc_blender import generate_task  # noqa: E402
 from avatarmmc_blender.generate_task import GenerateTask, current_task  # noqa: E402
+from avatarmmc_blender.operators import progress_text  # noqa: E402
 
 REPORT = {"model": {"id": "sample", "sha256": "0" * 64}}
 
@@ -204,6 +205,7 @@ def test_job_runs_on_another_thread_and_passes_errors_on():
     job.start()
     job.join(30)
     assert job.result() is not threading.current_thread()
+    job.release()
 
     def fail(callback):
         raise ValueError("expected this")
@@ -213,3 +215,59 @@ def test_job_runs_on_another_thread_and_passes_errors_on():
     job.join(30)
     with pytest.raises(ValueError, match="expected this"):
         job.result()
+    job.release()
+
+
+def test_one_job_at_a_time_until_its_thread_has_ended():
+    go_on = threading.Event()
+    job = Job(lambda callback: go_on.wait(30), "Something is being done")
+    job.start()
+    with pytest.raises(RuntimeError, match="Something is being done"):
+        Job(lambda callback: None).start()
+    job.release()
+    assert running_job() is job  # until its thread has ended
+    go_on.set()
+    job.join(30)
+    assert running_job() is None
+
+
+def test_what_a_cancelled_job_made_is_dropped():
+    for cancelled_at_the_end in (False, True):
+        dropped, go_on = [], threading.Event()
+        job = Job(lambda callback, go_on=go_on: go_on.wait(30), drop=dropped.append)
+        job.start()
+        if not cancelled_at_the_end:
+            job.cancel()
+        go_on.set()
+        job.join(30)
+        job.cancel()
+        assert dropped == [True]
+        with pytest.raises(Cancelled):
+            job.result()
+        job.release()
+        assert dropped == [True]
+
+
+def test_what_was_taken_is_not_dropped():
+    dropped = []
+    job = Job(lambda callback: "made", drop=dropped.append)
+    job.start()
+    job.join(30)
+    assert job.result() == "made"
+    job.release()
+    assert dropped == []
+
+
+def test_cancelled_task_keeps_its_place_until_the_thread_has_ended(panel, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr(pipeline, "generate", lambda settings, callback: go_on.wait(30))
+    monkeypatch.setattr(generate_task, "encode_images", lambda rigged: {})
+    task = GenerateTask(GenerateSettings(seed=7))
+    task.start()
+    assert bpy.ops.avatarmmc.cancel() == {"FINISHED"}
+    assert not task.step() and progress_text(task) == "Cancelling…"
+    assert not bpy.ops.avatarmmc.generate.poll() and not bpy.ops.avatarmmc.cancel.poll()
+    go_on.set()
+    with pytest.raises(Cancelled):
+        run_to_end(task)
+    assert running_job() is None and bpy.ops.avatarmmc.generate.poll()
