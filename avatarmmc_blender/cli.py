@@ -27,7 +27,6 @@ from .settings import (
     GenerateSettings,
     parse_attributes,
 )
-from .stages import overall_fraction
 
 OUTPUT_SUFFIXES = (".glb", ".fbx", ".blend")
 PREVIEW_SUFFIXES = (".png",)
@@ -116,7 +115,7 @@ def _generate(arguments: argparse.Namespace) -> None:
 
     started = time.perf_counter()
     progress = _progress_line if sys.stderr.isatty() else None
-    generated = generate(settings, progress)
+    (generated,) = generate(settings, progress)
     if progress is not None:
         print(file=sys.stderr)
     generated.report["seconds"] |= _write_files(generated, arguments)
@@ -187,8 +186,7 @@ def _quiet_stdout() -> Iterator[None]:
 
 
 def _progress_line(stage: str, fraction: float) -> None:
-    percent = 100.0 * overall_fraction(stage, fraction)
-    print(f"\r{percent:3.0f} %  {stage:<10}", end="", file=sys.stderr, flush=True)
+    print(f"\r{100.0 * fraction:3.0f} %  {stage:<12}", end="", file=sys.stderr, flush=True)
 
 
 def _info(arguments: argparse.Namespace) -> None:

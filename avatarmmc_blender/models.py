@@ -14,6 +14,7 @@ from . import torch_library
 from .errors import AvatarError
 
 if TYPE_CHECKING:
+    from .backend.answer.answer import AnswerModels
     from .backend.generator.generator import Generator
     from .meshing.template import Template
 
@@ -88,3 +89,9 @@ def load_model(device: str) -> LoadedModel:
     except (OSError, ValueError) as error:
         raise AvatarError.from_error(error) from error
     return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256)
+
+
+def load_answer_models(device: str, with_network: bool) -> AnswerModels:
+    """Return the networks behind answers on `device`, each loaded once; the one that reads faces
+    only if asked for.  Raises AvatarError if weights are missing or damaged."""
+    raise AvatarError("not yet")

@@ -9,7 +9,7 @@ from avatarmmc_blender.cli import main
 from avatarmmc_blender.errors import AvatarError
 from avatarmmc_blender.files import check_file, written_aside
 from avatarmmc_blender.settings import GenerateSettings, parse_attributes
-from avatarmmc_blender.stages import STAGES, StageClock, overall_fraction
+from avatarmmc_blender.stages import HEAD_STAGES, StageClock, WholeProgress
 
 BAD_REQUESTS = {
     "negative seed": (["--seed", "-1"], "seed is -1"),
@@ -86,11 +86,21 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["preview.png"]
 
 
-def test_overall_fraction_grows_from_0_to_1():
-    fractions = [overall_fraction(stage, part) for stage in STAGES for part in (0.0, 0.5, 1.0)]
-    assert fractions == sorted(fractions)
-    assert fractions[0] == 0.0
+def test_progress_of_the_whole_grows_from_0_to_1():
+    heard = []
+    whole = WholeProgress(lambda *told: heard.append(told), {"photo": 0.1, "latent": 0.2}, heads=2)
+    for stage in ("photo", "latent"):
+        for part in (0.0, 0.5, 1.0):
+            whole(stage, part)
+    for head in range(2):
+        whole.start_head(head)
+        for stage in HEAD_STAGES:
+            for part in (0.0, 0.5, 1.0):
+                whole(stage, part)
+    fractions = [fraction for _, fraction in heard]
+    assert fractions == sorted(fractions) and fractions[0] == 0.0
     assert fractions[-1] == pytest.approx(1.0)
+    assert heard[0][0] == "photo" and heard[-1][0] == "rig 2/2"
 
 
 def test_clock_times_stages_and_passes_cancel_on():

@@ -15,10 +15,9 @@ from ..generator.fast_images import FastImages, HeadImage, PosedHead, project
 from ..head_model.arkit import EXPRESSIONS
 from ..head_model.closest import ClosestPoint
 from ..optimise.visible import Camera
-from ..perception.framing import SIZE, frame_around
+from ..perception.framing import SIZE, crop_intrinsics, frame_around
 from ..perception.network import FaceNetwork
 from ..perception.parser import overlaps
-from ..training.pairs import crop_intrinsics
 
 QUOTED_HEIGHT_MM = 230.0
 _FACE_BACK, _FACE_LOW, _FACE_SIDE = 0.045, -0.135, 0.085  # metres: the face on the average head
