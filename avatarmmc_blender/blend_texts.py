@@ -1,6 +1,6 @@
-"""A script, run by `head_file` in a process of its own: the texts stored on a .blend file's objects.
+"""A script that `head_file` runs in a process of its own: texts on the objects of a .blend file.
 
-Blender ends the whole process on some damaged files, so it must not be the one that has work to do.
+Blender ends its process on some damaged files, so that must not be the one that has work to do.
 Prints a JSON list with the custom properties of each object that has any of AvatarMMC's.
 """
 

@@ -52,7 +52,7 @@ class StoredHead:
         return self.settings.get("model", BUNDLED_MODEL) == BUNDLED_MODEL
 
 
-class _NoHead(ValueError):
+class _NoHeadError(ValueError):
     """Says, after a name, what was found there."""
 
 
@@ -78,10 +78,12 @@ def read_head(path: Path) -> StoredHead:
     try:
         heads = read(path)
         if not heads:
-            raise _NoHead("holds no head of AvatarMMC")
+            raise _NoHeadError("holds no head of AvatarMMC")
         if len(heads) > 1:
-            raise _NoHead(f"holds {len(heads)} heads; export the one you mean to a file of its own")
-    except _NoHead as error:
+            raise _NoHeadError(
+                f"holds {len(heads)} heads; export the one you mean to a file of its own"
+            )
+    except _NoHeadError as error:
         raise AvatarError(
             f"{path.name} {error}; expected a {suffix} file with one head as AvatarMMC writes it."
         ) from None
@@ -113,7 +115,7 @@ def stored_head(texts: Mapping[str, Any], name: str) -> StoredHead:
     """
     try:
         return _checked(texts)
-    except _NoHead as error:
+    except _NoHeadError as error:
         raise AvatarError(f"{name} {error}; make the head anew.") from None
 
 
@@ -121,7 +123,7 @@ def _checked(texts: Mapping[str, Any]) -> StoredHead:
     values = {name: texts.get(PREFIX + name) for name in (*_NEEDED, "evidence")}
     missing = [name for name in _NEEDED if not isinstance(values[name], str)]
     if missing:
-        raise _NoHead(f"holds a head of which {_listed(missing)} is missing")
+        raise _NoHeadError(f"holds a head of which {_listed(missing)} is missing")
     settings = _dictionary(values["settings"], "settings")
     evidence = values["evidence"]
     if evidence is not None:
@@ -130,7 +132,7 @@ def _checked(texts: Mapping[str, Any]) -> StoredHead:
         _latent(values["latent"]), values["model"], values["model_sha256"], settings, evidence
     )
     if head.is_bundled and len(head.latent) not in (W_SIZE, Z_SIZE):
-        raise _NoHead(
+        raise _NoHeadError(
             f"holds a latent of {len(head.latent)} numbers, expected {W_SIZE} "
             f"({Z_SIZE} in files of the first version)"
         )
@@ -141,19 +143,19 @@ def _latent(text: str) -> np.ndarray:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise _NoHead("holds a latent that is not base64") from None
+        raise _NoHeadError("holds a latent that is not base64") from None
     if not data or len(data) % 4:
-        raise _NoHead(f"holds a latent of {len(data)} bytes, which are no float32 numbers")
+        raise _NoHeadError(f"holds a latent of {len(data)} bytes, which are no float32 numbers")
     latent = np.frombuffer(data, "<f4").astype(np.float32)
     if not np.isfinite(latent).all():
-        raise _NoHead("holds a latent that is not finite")
+        raise _NoHeadError("holds a latent that is not finite")
     return latent
 
 
 def _dictionary(text: Any, name: str) -> dict[str, Any]:
     value = _json(text, f"{name} that are no JSON")
     if not isinstance(value, dict):
-        raise _NoHead(f"holds {name} that are {type(value).__name__}, expected a dictionary")
+        raise _NoHeadError(f"holds {name} that are {type(value).__name__}, expected a dictionary")
     return value
 
 
@@ -161,7 +163,7 @@ def _json(text: Any, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, TypeError, RecursionError):
-        raise _NoHead(f"holds {what}") from None
+        raise _NoHeadError(f"holds {what}") from None
 
 
 def _glb_texts(path: Path) -> list[dict[str, str]]:
@@ -170,20 +172,22 @@ def _glb_texts(path: Path) -> list[dict[str, str]]:
     with path.open("rb") as file:
         start = file.read(_GLB_HEADER.size + _GLB_CHUNK.size)
         if len(start) < _GLB_HEADER.size + _GLB_CHUNK.size or start[:4] != b"glTF":
-            raise _NoHead("is no binary glTF")
+            raise _NoHeadError("is no binary glTF")
         _, version, length = _GLB_HEADER.unpack_from(start)
         count, kind = _GLB_CHUNK.unpack_from(start, _GLB_HEADER.size)
         if version != 2 or kind != b"JSON":
-            raise _NoHead(f"is glTF {version} without the JSON that version 2 begins with")
+            raise _NoHeadError(f"is glTF {version} without the JSON that version 2 begins with")
         if length > size or len(start) + count > size:
             announced = max(length, len(start) + count)
-            raise _NoHead(f"is cut off: it announces {announced} bytes and has {size}")
+            raise _NoHeadError(f"is cut off: it announces {announced} bytes and has {size}")
         if count > MOST_JSON:
-            raise _NoHead(f"announces {count >> 20} MB of JSON, more than any head has")
+            raise _NoHeadError(f"announces {count >> 20} MB of JSON, more than any head has")
         content = file.read(count)
     document = _json(content, "no JSON where glTF has it")
     nodes = document.get("nodes") if isinstance(document, dict) else None
-    found = [node.get("extras") for node in nodes or () if isinstance(node, dict)]
+    if not isinstance(nodes, list):
+        return []
+    found = [node.get("extras") for node in nodes if isinstance(node, dict)]
     return [extras for extras in found if isinstance(extras, dict) and PREFIX + "latent" in extras]
 
 
@@ -194,24 +198,24 @@ def _npz_texts(path: Path) -> list[dict[str, str]]:
     try:
         arrays = read_npz(path, {*_NEEDED, "evidence"})
     except CheckpointError as error:
-        raise _NoHead(f"cannot be used: {error}") from None
+        raise _NoHeadError(f"cannot be used: {error}") from None
     if "latent" not in arrays:
         return []
     texts = {PREFIX + "latent": _encoded(arrays.pop("latent"))}
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1:
-            raise _NoHead(f"holds {name} that is no text in UTF-8")
+            raise _NoHeadError(f"holds {name} that is no text in UTF-8")
         try:
             texts[PREFIX + name] = value.tobytes().decode()
         except UnicodeDecodeError:
-            raise _NoHead(f"holds {name} that is no text in UTF-8") from None
+            raise _NoHeadError(f"holds {name} that is no text in UTF-8") from None
     return [texts]
 
 
 def _encoded(latent: Any) -> str:
     if not isinstance(latent, np.ndarray) or latent.dtype.kind != "f" or latent.ndim != 1:
         found = f"{latent.dtype} {latent.shape}" if isinstance(latent, np.ndarray) else "no array"
-        raise _NoHead(f"holds a latent that is {found}, expected float32 ({W_SIZE},)")
+        raise _NoHeadError(f"holds a latent that is {found}, expected float32 ({W_SIZE},)")
     return base64.b64encode(latent.astype("<f4").tobytes()).decode()
 
 
@@ -219,15 +223,15 @@ def _blend_texts(path: Path) -> list[dict[str, str]]:
     """The custom properties of the armatures that are heads, read by another process."""
     with path.open("rb") as file:
         if not file.read(7).startswith(_BLEND_MAGIC):
-            raise _NoHead("is no file of Blender")
+            raise _NoHeadError("is no file of Blender")
     script = Path(__file__).with_name("blend_texts.py")
     command = [sys.executable, str(script), str(path.absolute())]
     try:
         done = subprocess.run(command, capture_output=True, timeout=BLEND_SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        raise _NoHead(f"was not read within {BLEND_SECONDS:.0f} seconds") from None
+        raise _NoHeadError(f"was not read within {BLEND_SECONDS:.0f} seconds") from None
     if done.returncode:
-        raise _NoHead("is damaged, or of a newer Blender than the one here")
+        raise _NoHeadError("is damaged, or of a newer Blender than the one here")
     return _json(done.stdout.splitlines()[-1], "nothing that can be read")
 
 

@@ -162,9 +162,7 @@ def _with_attributes(
     return replace(new, attributes=values, attributes_given=given | is_asked), lost
 
 
-def _show(
-    source: Conditions, picture: Picture, mask: Tensor | None
-) -> tuple[Conditions, Tensor]:
+def _show(source: Conditions, picture: Picture, mask: Tensor | None) -> tuple[Conditions, Tensor]:
     """The source with a picture within the mask, hidden around it, and the region of both."""
     if mask is None:
         everywhere = torch.ones_like(picture.image_mask, dtype=torch.bool)
