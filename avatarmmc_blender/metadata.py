@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import bpy
 import numpy as np
+
+if TYPE_CHECKING:
+    import bpy
 
 PREFIX = "avatarmmc_"
 VERSION_KEY = PREFIX + "version"

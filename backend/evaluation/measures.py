@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..answer.portrait import soft_light
 from ..conditions.measure import measure_attributes
 from ..conditions.table import ATTRIBUTES
 from ..generator.cameras import orbit_camera
@@ -24,8 +25,6 @@ _FACE_BACK, _FACE_LOW, _FACE_SIDE = 0.045, -0.135, 0.085  # metres: the face on 
 _FACE_TOP = 0.045
 _DISTANCE = 1.5  # metres of the portrait camera
 _TARGET = (0.0, 0.06, 0.0)
-_LIGHT = (0.3, -0.5, -0.8)  # towards the lamp in camera axes
-_BACKGROUND = 0.55
 
 
 @dataclass(frozen=True)
@@ -122,15 +121,6 @@ def portrait(head: Body, yaw_degrees: float = 0.0) -> Tensor:
     places = project(head.posed.landmarks, cam2world, torch.eye(3).to(cam2world))[0]
     intrinsics = crop_intrinsics(frame_around(places)).to(cam2world)
     return soft_light(head.posed.render(cam2world, intrinsics, SIZE, 2), cam2world)
-
-
-def soft_light(picture: HeadImage, cam2world: Tensor) -> Tensor:
-    """A picture under one soft lamp before a plain background, (1, 3, S, S)."""
-    lamp = F.normalize(cam2world.new_tensor(_LIGHT), dim=0)
-    facing = (picture.normal @ cam2world[:3, :3]) @ lamp
-    color = picture.color * (0.5 + 0.55 * (0.7 * facing + 0.3).clamp_min(0))[..., None]
-    image = _BACKGROUND + picture.coverage[..., None] * (color - _BACKGROUND)
-    return image.clamp(0, 1).permute(2, 0, 1)[None].clone()
 
 
 @torch.no_grad()
