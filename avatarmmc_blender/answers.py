@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import AvatarError
-from .models import LoadedModel
-from .settings import GenerateSettings
+from .models import LoadedModel, load_answer_models
+from .settings import GUIDANCE, GenerateSettings
 from .stages import SEED_STAGES, StageClock
 
 if TYPE_CHECKING:
+    from .backend.answer.answer import Answers
     from .backend.answer.evidence import Evidence
+    from .backend.diffusion.guidance import Guidance
 
 PICTURES = ("image", "segmentation", "mask")
 # usual length of what comes before the heads, in units of the time of one head on a processor
@@ -127,8 +130,9 @@ def described(evidence: Evidence) -> dict:
     """Return what was asked for as the report says it: shares are of the picture, 0 to 1."""
     found: dict = {}
     if evidence.image is not None:
-        crop = [round(number, 1) for number in evidence.crop]
-        found["photo"] = {"crop": crop, "given": _share(evidence.image_given)}
+        found["photo"] = {"given": _share(evidence.image_given)}
+        if evidence.crop is not None:
+            found["photo"]["crop"] = [round(number, 1) for number in evidence.crop]
     if evidence.labels is not None:
         found["map"] = {"given": _share(evidence.labels_given)}
     if evidence.attributes:

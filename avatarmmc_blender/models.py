@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The generator, the template that its heads are fitted with, and which weights these are."""
+    """The generator, the template that its heads are fitted with, which weights these are, and the
+    device that they are on."""
 
     generator: Generator
     template: Template
     name: str
     sha256: str
+    device: str = "cpu"
 
 
 def import_torch():
@@ -85,7 +87,7 @@ def load_model(device: str) -> LoadedModel:
 
         generator = load_bundled(device)
         sha256 = weights_hash()
-    return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256)
+    return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256, device)
 
 
 @lru_cache(maxsize=2)
@@ -95,7 +97,6 @@ def load_answer_models(device: str, with_network: bool) -> AnswerModels:
     model = load_model(device)
     with _explained_weights():
         from .backend.answer.answer import AnswerModels
-    from .backend.diffusion.model import LatentDiffusion
 
         network = _load_face_network(device) if with_network else None
         return AnswerModels(model.generator, _load_diffusion(device, model.sha256), network)
@@ -113,12 +114,6 @@ def _load_face_network(device: str) -> FaceNetwork:
     from .backend.perception import weights
 
     return weights.load_face_network(weights.BUNDLED_WEIGHTS, device)
-
-
-def unload_models() -> None:
-    """Forget the bundled models; the next head loads them anew."""
-    for loader in (load_model, load_answer_models, _load_diffusion, _load_face_network):
-        loader.cache_clear()
 
 
 @contextmanager

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..conditions.attributes import check_value
-from ..conditions.label_map import LabelMap, LabelMapError, label_map_of, mask_of
+from ..conditions.painted import MAP_SIZE, LabelMapError, read_mask_pixels, read_painted
 from ..perception.framing import Frame
 from ..perception.network import FaceNetwork
 from ..perception.parser import shows_face
-from ..perception.photo import Photo, PhotoError, photo_of_pixels
+from ..perception.photo import Photo, PhotoError, as_rgba, photo_of_pixels
 from ..perception.reading import FaceReading, read_face
 from .evidence import Evidence
 
@@ -22,24 +23,34 @@ Picture = Path | np.ndarray
 _SAME_PROPORTIONS = 0.01
 
 
+@dataclass(frozen=True)
 class OnPhoto:
-    """Where the square of the head lies in pictures that cover the same photo."""
+    """Where the square of the head lies in pictures that cover the same photo: size is the photo's
+    width and height, frame the square in its pixels."""
 
-    def __init__(self, photo: Photo | None = None, frame: Frame | None = None):
-        self.photo, self.frame = photo, frame
+    size: tuple[float, float]
+    frame: Frame
 
-    def frame_in(self, pixels: np.ndarray) -> Frame | None:
-        """The square in the pixels (H, W, C) of a picture of the photo's proportions, else None."""
-        if self.photo is None:
-            return None
-        height, width = self.photo.image.shape[1:]
-        share = pixels.shape[1] * height / (pixels.shape[0] * width)
+    def cut(self, pixels: np.ndarray) -> np.ndarray | None:
+        """The square (n, n, 4) of a picture (H, W, 4) of the photo's proportions, transparent
+        outside of it; None for one of other proportions."""
+        height, width = pixels.shape[:2]
+        share = width * self.size[1] / (height * self.size[0])
         if abs(share - 1.0) > _SAME_PROPORTIONS:
             return None
-        return self.frame.scaled(pixels.shape[1] * self.photo.scale / width)
+        return cut_square(pixels, self.frame.scaled(width / self.size[0]))
 
 
-NO_PHOTO = OnPhoto()
+def cut_square(pixels: np.ndarray, frame: Frame) -> np.ndarray:
+    """The square (n, n, 4) of pixels (H, W, 4), as they are, transparent outside of the picture."""
+    count = max(round(frame.side), MAP_SIZE)
+    line = (np.arange(count) + 0.5) / count - 0.5
+    column = np.floor(frame.x + line * frame.side).astype(np.int64)
+    row = np.floor(frame.y + line * frame.side).astype(np.int64)
+    height, width = pixels.shape[:2]
+    inside = ((row >= 0) & (row < height))[:, None] & ((column >= 0) & (column < width))[None]
+    square = pixels[row.clip(0, height - 1)[:, None], column.clip(0, width - 1)]
+    return np.where(inside[..., None], square, np.uint8(0))
 
 
 def read_evidence(
@@ -64,12 +75,13 @@ def read_evidence(
     attributes = {name: check_value(name, value) for name, value in (attributes or {}).items()}
     found: dict = {}
     notes: list[str] = []
-    on_photo = NO_PHOTO
+    on_photo = None
     if image is not None:
         photo = _load_photo(image)
         tick()
         reading = read_face(photo, network, crop, tick)
-        on_photo = OnPhoto(photo, reading.frame)
+        height, width = photo.image.shape[1:]
+        on_photo = OnPhoto((width / photo.scale, height / photo.scale), reading.frame)
         found |= _photo_evidence(reading)
         notes += reading.notes
         if not shows_face(reading.labels):
@@ -110,23 +122,23 @@ def _hide(found: dict, mask: np.ndarray) -> None:
 
 
 def read_map(
-    segmentation: Picture, on_photo: OnPhoto = NO_PHOTO, snap: bool = False
+    segmentation: Picture, on_photo: OnPhoto | None = None, snap: bool = False
 ) -> tuple[dict, list[str]]:
     """The labels of a map, (S, S) uint8 and where it gives them, and notes for the user."""
     pixels, name = _load_map(segmentation, "map")
-    frame = on_photo.frame_in(pixels)
-    read: LabelMap = label_map_of(pixels, name, snap=snap, frame=frame)
+    square = on_photo and on_photo.cut(pixels)
+    read = read_painted(pixels if square is None else square, name, snap=snap)
     notes = list(read.notes)
-    if frame is not None:
+    if square is not None:
         notes.append(f"map {name} has the photo's proportions and was cut out like the photo")
-    labels = read.labels.numpy().astype(np.uint8)
-    return {"labels": labels, "labels_given": read.given[0].numpy() > 0.5}, notes
+    return {"labels": read.labels.astype(np.uint8), "labels_given": read.given}, notes
 
 
-def read_mask(mask: Picture, on_photo: OnPhoto = NO_PHOTO) -> np.ndarray:
+def read_mask(mask: Picture, on_photo: OnPhoto | None = None) -> np.ndarray:
     """The mask (S, S) bool of a picture, true where it is white."""
     pixels, name = _load_map(mask, "mask")
-    return mask_of(pixels, name, frame=on_photo.frame_in(pixels)).numpy()
+    square = on_photo and on_photo.cut(pixels)
+    return read_mask_pixels(pixels if square is None else square, name)
 
 
 def _load_photo(picture: Picture) -> Photo:
@@ -135,19 +147,19 @@ def _load_photo(picture: Picture) -> Photo:
     try:
         from ..perception.photo_file import load_photo
     except ImportError as error:
-        raise PhotoError(_NO_PILLOW.format(error.name)) from error
+        raise PhotoError(_NO_PILLOW) from error
     return load_photo(picture)
 
 
 def _load_map(picture: Picture, what: str) -> tuple[np.ndarray, str]:
-    """Pixels and name of a map or mask."""
+    """Pixels (H, W, 4) and name of a map or mask."""
     if isinstance(picture, np.ndarray):
-        return picture, "in memory"
+        return as_rgba(picture, what), "in memory"
     try:
-        from ..conditions.label_map_file import read_pixels
+        from ..conditions.label_map import load_pixels
     except ImportError as error:
-        raise LabelMapError(_NO_PILLOW.format(error.name)) from error
-    return read_pixels(picture, what), Path(picture).name
+        raise LabelMapError(_NO_PILLOW) from error
+    return load_pixels(picture, what), Path(picture).name
 
 
-_NO_PILLOW = "the Python package pillow is missing ({}), which reads pictures; install it"
+_NO_PILLOW = "reading pictures from files needs the Python package pillow; install it"
