@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..conditions.attributes import check_value
-from ..conditions.painted import MAP_SIZE, LabelMapError, read_mask_pixels, read_painted
+from ..conditions.painted import MAP_SIZE, OPAQUE, LabelMapError, read_mask_pixels, read_painted
 from ..perception.framing import Frame
 from ..perception.network import FaceNetwork
 from ..perception.parser import shows_face
@@ -42,7 +42,8 @@ class OnPhoto:
 
 
 def cut_square(pixels: np.ndarray, frame: Frame) -> np.ndarray:
-    """The square (n, n, 4) of pixels (H, W, 4), as they are, transparent outside of the picture."""
+    """The square (n, n, 4) of pixels (H, W, 4), as they are; outside of the picture transparent,
+    with the colours of its edge."""
     count = max(round(frame.side), MAP_SIZE)
     line = (np.arange(count) + 0.5) / count - 0.5
     column = np.floor(frame.x + line * frame.side).astype(np.int64)
@@ -50,7 +51,8 @@ def cut_square(pixels: np.ndarray, frame: Frame) -> np.ndarray:
     height, width = pixels.shape[:2]
     inside = ((row >= 0) & (row < height))[:, None] & ((column >= 0) & (column < width))[None]
     square = pixels[row.clip(0, height - 1)[:, None], column.clip(0, width - 1)]
-    return np.where(inside[..., None], square, np.uint8(0))
+    square[..., 3] *= inside
+    return square
 
 
 def read_evidence(
@@ -137,8 +139,11 @@ def read_map(
 def read_mask(mask: Picture, on_photo: OnPhoto | None = None) -> np.ndarray:
     """The mask (S, S) bool of a picture, true where it is white."""
     pixels, name = _load_map(mask, "mask")
+    if (pixels[..., 3] < OPAQUE).any():  # opaque is white then
+        pixels = np.where(pixels[..., 3:] >= OPAQUE, np.uint8(255), np.zeros_like(pixels))
     square = on_photo and on_photo.cut(pixels)
-    return read_mask_pixels(pixels if square is None else square, name)
+    square = pixels if square is None else square
+    return read_mask_pixels(as_rgba(square[..., :3], "mask"), name)
 
 
 def _load_photo(picture: Picture) -> Photo:
