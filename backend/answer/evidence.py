@@ -40,7 +40,8 @@ class Evidence:
     attributes by name; image (S, S, 3) uint8 sRGB and image_given (S, S) bool, where it counts;
     labels (S, S) uint8 of the 19 classes and labels_given (S, S) bool; rotation (3, 3) float32
     from the head's axes to the camera's and landmarks (68, 2) float32 in units of the square, both
-    of the photo; notes for the user.  S is CONDITION_SIZE, what is None was not given.
+    of the photo; crop: x and y of the square's middle and its side, in the photo's pixels; notes
+    for the user.  S is CONDITION_SIZE, what is None was not given.
     """
 
     attributes: Mapping[str, float | str] = field(default_factory=dict)
@@ -50,6 +51,7 @@ class Evidence:
     labels_given: np.ndarray | None = None
     rotation: np.ndarray | None = None
     landmarks: np.ndarray | None = None
+    crop: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -88,6 +90,8 @@ class Evidence:
     def encode(self) -> dict:
         """Plain values for JSON that `decode` reads; arrays as base64 of their packed bytes."""
         stored: dict = {"attributes": dict(self.attributes), "notes": list(self.notes)}
+        if self.crop is not None:
+            stored["crop"] = list(self.crop)
         for name, (_, kind) in ARRAYS.items():
             array = getattr(self, name)
             if array is not None:
@@ -101,7 +105,12 @@ class Evidence:
         try:
             arrays = {name: _unpack(stored[name], name) for name in ARRAYS if name in stored}
             notes = tuple(str(note) for note in stored.get("notes", ()))
-            return cls(attributes=dict(stored.get("attributes", {})), notes=notes, **arrays)
+            crop = stored.get("crop")
+            if crop is not None:
+                x, y, side = (float(number) for number in crop)
+                crop = (x, y, side)
+            attributes = dict(stored.get("attributes", {}))
+            return cls(attributes=attributes, crop=crop, notes=notes, **arrays)
         except EvidenceError:
             raise
         except (TypeError, ValueError, AttributeError) as error:

@@ -15,6 +15,7 @@ from ..latent.w_space import WSpace
 from .denoiser import DenoiserConfig
 from .model import LatentDiffusion
 
+BUNDLED_WEIGHTS = Path(__file__).with_name("bundled.safetensors")
 MODEL_ID = "avatarmmc-diffusion-1"
 _REMEDY = "reinstall the add-on or train new weights with `python -m backend.training.diffusion`"
 
