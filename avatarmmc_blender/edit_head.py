@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .answers import Found
+from .answers import Found, check_names, explained_values, found_of, guidance_of
 from .errors import AvatarError
 from .head_file import StoredHead
-from .models import LoadedModel, choose_device, load_answer_models
+from .models import LoadedModel, choose_device, load_answer_models, load_model
 from .pipeline import GeneratedHead, run_request, to_w
 from .settings import (
-    GUIDANCE,
     SEED_LIMIT,
     STEPS_RANGE,
     GenerateSettings,
@@ -111,8 +110,7 @@ def edit_head(
 
     def find(model: LoadedModel, clock: StageClock) -> Found:
         _check_weights(head, model)
-        device = choose_device(settings.device)
-        return _find(head, request, pixels or {}, model, device, clock)
+        return _find(head, request, pixels or {}, model, clock)
 
     before = {"photo": _PHOTO} if request.image else {}
     return run_request(settings, find, callback, {**before, "latent": _SAMPLING})[0]
@@ -123,8 +121,6 @@ def front_of(head: StoredHead, device: str = "auto") -> tuple[np.ndarray, np.nda
 
     Raises AvatarError.
     """
-    from .models import load_model
-
     check_editable(head)
     model = load_model(choose_device(device))
     _check_weights(head, model)
@@ -146,33 +142,31 @@ def _find(
     request: EditRequest,
     pixels: Mapping[str, np.ndarray],
     model: LoadedModel,
-    device: str,
     clock: StageClock,
 ) -> Found:
     from .backend.answer.edit import EditSettings, edit
     from .backend.answer.evidence import Evidence
-    from .backend.diffusion.guidance import Guidance
 
-    models = load_answer_models(device, with_network=bool(request.image))
-    scales = {**GUIDANCE, **request.guidance}
-    guidance = Guidance(scales["photo"], scales["map"], scales["attributes"])
+    latent = to_w(head.latent, model)
     how = EditSettings(
-        float(request.strength), request.identity_lock, request.seed, request.steps, guidance
+        float(request.strength),
+        request.identity_lock,
+        request.seed,
+        request.steps,
+        guidance_of(request.guidance),
     )
-    try:
+    with explained_values():
+        check_names(request.attributes)
+        models = load_answer_models(model.device, with_network=request.image is not None)
         source = None if head.evidence is None else Evidence.decode(head.evidence)
         wanted, mask = _wanted(request, pixels, models, clock)
-        latent = to_w(head.latent, model)
         answers = edit(models, latent, source, wanted, mask, how, clock)
-    except ValueError as error:
-        raise AvatarError.from_error(error) from error
-    w = answers.w.cpu().numpy().astype(np.float32)
-    notes = (*wanted.notes, *answers.notes)
-    if not answers.report["asked"] and np.array_equal(w[0], latent):
-        return Found(w, source, notes, answers.report)
-    # A photo does not show the edited head; its front view does.
-    asked = Evidence(wanted.attributes, None, None, wanted.labels, wanted.labels_given)
-    return Found(w, asked, (*notes, _told(request)), answers.report)
+    found = found_of(answers, wanted)
+    if np.array_equal(found.latents[0], latent):
+        return replace(found, evidence=source)
+    # a photo does not show the edited head: its next edit starts from its front view
+    kept = Evidence(wanted.attributes, labels=wanted.labels, labels_given=wanted.labels_given)
+    return replace(found, evidence=kept, notes=(*found.notes, _told(request)))
 
 
 def _wanted(
@@ -182,28 +176,46 @@ def _wanted(
     clock: StageClock,
 ) -> tuple[Evidence, np.ndarray | None]:
     """What the edit asks for, and the mask (S, S) bool."""
-    from .backend.answer.read import read_evidence
-    from .backend.conditions.label_map import read_mask
+    from .backend.answer.read import read_evidence, read_mask
     from .backend.perception.framing import Frame
 
     def picture(name: str) -> Path | np.ndarray | None:
         path = getattr(request, name)
-        return pixels.get(name, path and Path(path))
+        return pixels.get(name, None if path is None else Path(path))
 
-    if request.image:
+    image, mask = picture("image"), picture("mask")
+    if image is not None:
         clock("photo", 0.0)
+    marked = None if mask is None else read_mask(mask)
+    crop = None if request.crop is None else Frame(*request.crop)
+    if image is not None and mask is not None and crop is None:
+        crop = Frame(*_whole_square(image))
     wanted = read_evidence(
-        picture("image"),
-        picture("segmentation"),
-        None,
-        request.attributes,
-        models.network,
-        None if request.crop is None else Frame(*request.crop),
-        request.snap,
-        clock.tick,
+        image=image,
+        segmentation=picture("segmentation"),
+        attributes=request.attributes,
+        network=models.network,
+        crop=crop,
+        snap=request.snap,
+        tick=clock.tick,
     )
-    mask = picture("mask")
-    return wanted, None if mask is None else read_mask(mask).numpy()
+    return wanted, marked
+
+
+def _whole_square(picture: Path | np.ndarray) -> tuple[float, float, float]:
+    """Middle and side of a picture that is the front view repainted."""
+    if isinstance(picture, np.ndarray):
+        height, width = picture.shape[:2]
+    else:
+        from .backend.perception.photo_file import open_picture
+
+        width, height = open_picture(picture).size
+    if width != height:
+        raise AvatarError(
+            f"With a mask a picture is the front view repainted, expected a square, given {width} x "
+            f"{height} pixels; use the picture that `map` writes, or give a crop."
+        )
+    return width / 2, height / 2, float(width)
 
 
 def _told(request: EditRequest) -> str:
