@@ -212,8 +212,8 @@ def _whole_square(picture: Path | np.ndarray) -> tuple[float, float, float]:
         width, height = open_picture(picture).size
     if width != height:
         raise AvatarError(
-            f"With a mask a picture is the front view repainted, expected a square, given {width} x "
-            f"{height} pixels; use the picture that `map` writes, or give a crop."
+            "With a mask a picture is the front view repainted: expected a square, given "
+            f"{width} x {height} pixels; use the picture that `map` writes, or give a crop."
         )
     return width / 2, height / 2, float(width)
 

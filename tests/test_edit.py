@@ -13,10 +13,10 @@ from avatarmmc_blender.backend.answer.answer import AnswerModels
 from avatarmmc_blender.backend.answer.edit import EditSettings, edit, front_view
 from avatarmmc_blender.backend.answer.evidence import Evidence
 from avatarmmc_blender.backend.diffusion.guidance import Guidance
-from avatarmmc_blender.backend.latent.w_space import ROW_NAMES, WSpace
+from avatarmmc_blender.backend.latent.w_space import ROW_NAMES
 from avatarmmc_blender.backend.synthetic.labels import LABEL_INDEX
 from avatarmmc_blender.backend.training.latents import sample_training_latents
-from tests.tiny_diffusion import tiny_model
+from tests.tiny_diffusion import fitted_model
 
 HAIR, SKIN, GLASSES = (LABEL_INDEX[name] for name in ("hair", "skin", "eye_g"))
 QUICK = EditSettings(strength=0.9, steps=2, seed=4)
@@ -24,13 +24,7 @@ QUICK = EditSettings(strength=0.9, steps=2, seed=4)
 
 @pytest.fixture(scope="module")
 def models(images):
-    generator, model = images.generator, tiny_model()
-    with torch.no_grad():
-        ws = generator.mapping(sample_training_latents(600, torch.Generator().manual_seed(0)))
-        read = generator.readout(ws)
-    space = WSpace(generator.num_ws, 256).fit(ws[:, 0], read.betas, read.values)
-    model.space.load_state_dict(space.state_dict())
-    return AnswerModels(generator, model)
+    return AnswerModels(images.generator, fitted_model(images.generator))
 
 
 @pytest.fixture(scope="module")
