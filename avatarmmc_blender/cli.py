@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .cli_conditions import add_condition_options, asked_conditions
 from .cli_output import add_file_options, make_and_write
+from .edit_cli import add_edit_commands
 from .errors import AvatarError, Cancelled
 from .models_cli import add_models_commands
 from .models_store import listed_models
@@ -46,8 +47,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="avatarmmc", description="Textured, rigged 3D heads.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="generate|info|models")
+    names = "generate|edit|map|models|info"
+    commands = parser.add_subparsers(dest="command", required=True, metavar=names)
     _add_generate(commands.add_parser("generate", help="make heads and write them to files"))
+    add_edit_commands(commands)
     models = commands.add_parser("models", help="add, list, verify and remove official models")
     add_models_commands(models)
     info = commands.add_parser("info", help="list attributes with ranges, models and devices")

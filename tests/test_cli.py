@@ -83,7 +83,7 @@ def test_bad_outputs_are_refused_before_the_work(output, words, tmp_path, capsys
 
 def test_no_command_is_wrong_usage(capsys):
     assert main([]) == 2
-    assert "generate|info|models" in capsys.readouterr().err
+    assert "generate|edit|map|models|info" in capsys.readouterr().err
 
 
 def test_attributes_are_numbers_or_choices():

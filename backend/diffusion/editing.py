@@ -108,7 +108,8 @@ def make_edit(
     """
     if source.labels is None and (labels is not None or mask is not None or picture is not None):
         raise ValueError("an edit of the picture needs the head's own label map to compare with")
-    asked = _asked_otherwise(source, attributes or {})
+    attributes = attributes or {}
+    asked = _asked_otherwise(source, attributes)
     new, region, released = source, None, set()
     if picture is not None:
         new, region = _show(source, picture, mask)
@@ -128,8 +129,8 @@ def make_edit(
     for name in asked:
         released |= set(_FOLLOWS.get(name, ()))
     new, region = _hide_for_attributes(new, source, asked, region)
-    new, released = _with_attributes(new, asked, released)
-    return Edit(source, new, region, tuple(asked), released)
+    new, lost = _with_attributes(new, asked, released - set(attributes))
+    return Edit(source, new, region, tuple(asked), lost)
 
 
 def _asked_otherwise(
@@ -151,11 +152,11 @@ def _asked_otherwise(
 def _with_attributes(
     new: Conditions, asked: Mapping[str, float | str], released: set[str]
 ) -> tuple[Conditions, tuple[str, ...]]:
-    """Conditions with attributes asked for and without those released, and who lost one."""
+    """Conditions with attributes asked for and without those released, and which were given."""
     wanted, is_asked = (part.to(new.attributes.device) for part in encode_attributes([asked]))
     values = torch.where(is_asked, wanted.to(new.attributes), new.attributes)
     given = new.attributes_given.clone()
-    names = [a.name for a in ATTRIBUTES if a.name in released and a.name not in asked]
+    names = [a.name for a in ATTRIBUTES if a.name in released]
     lost = tuple(name for name in names if bool(given[:, ATTRIBUTE_INDEX[name]].any()))
     for name in names:
         given[:, ATTRIBUTE_INDEX[name]] = False
