@@ -20,6 +20,7 @@ from avatarmmc_blender.errors import AvatarError, Cancelled
 from avatarmmc_blender.pipeline import generate, remake
 from avatarmmc_blender.settings import GenerateSettings
 from avatarmmc_blender.stages import STAGES
+from tests.sample_head import geometry
 
 ROOT = Path(__file__).parents[1]
 SMALL = GenerateSettings(seed=5, resolution=96, texture=128, device="cpu", raw_surface=True)
@@ -28,13 +29,6 @@ SMALL = GenerateSettings(seed=5, resolution=96, texture=128, device="cpu", raw_s
 @pytest.fixture(scope="module")
 def head():
     return generate(SMALL)[0]
-
-
-def geometry(generated) -> list[bytes]:
-    arrays = []
-    for part in generated.rigged.parts:
-        arrays += [part.vertices, part.faces, part.weights, *part.shape_keys.values()]
-    return [np.ascontiguousarray(array).tobytes() for array in arrays]
 
 
 def test_the_same_seed_gives_the_same_bytes(head):

@@ -21,6 +21,7 @@ from .evidence import Evidence
 Picture = Path | np.ndarray
 
 _SAME_PROPORTIONS = 0.01
+_MOST_CUT = 1024  # pixels a side of what is cut out of maps
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class OnPhoto:
 def cut_square(pixels: np.ndarray, frame: Frame) -> np.ndarray:
     """The square (n, n, 4) of pixels (H, W, 4), as they are; outside of the picture transparent,
     with the colours of its edge."""
-    count = max(round(frame.side), MAP_SIZE)
+    count = min(max(round(frame.side), MAP_SIZE), _MOST_CUT)
     line = (np.arange(count) + 0.5) / count - 0.5
     column = np.floor(frame.x + line * frame.side).astype(np.int64)
     row = np.floor(frame.y + line * frame.side).astype(np.int64)
