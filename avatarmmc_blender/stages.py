@@ -7,14 +7,15 @@ from collections.abc import Callable, Mapping
 
 Progress = Callable[[str, float], None]
 
-# Share of the time of one head that each stage takes on a processor, once its latent is known.
+# Share of the time of one head that each stage takes on a processor, once its latent is known, in
+# the order in which they come.
 HEAD_STAGES = {
     "planes": 0.07,
     "surface": 0.22,
     "fit": 0.16,
     "bake": 0.25,
-    "hair": 0.25,
     "rig": 0.05,
+    "hair": 0.25,
 }
 # What a seed alone needs before; answers to more than that have stages of their own.
 SEED_STAGES = {"latent": 0.01}

@@ -127,7 +127,7 @@ def test_progress_of_the_whole_grows_from_0_to_1():
     fractions = [fraction for _, fraction in heard]
     assert fractions == sorted(fractions) and fractions[0] == 0.0
     assert fractions[-1] == pytest.approx(1.0)
-    assert heard[0][0] == "photo" and heard[-1][0] == "rig 2/2"
+    assert heard[0][0] == "photo" and heard[-1][0] == "hair 2/2"
 
 
 def test_clock_times_stages_and_passes_cancel_on():

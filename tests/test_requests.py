@@ -77,7 +77,7 @@ def test_variants_are_heads_of_their_own(asked):
     assert report["conditions"]["photo"]["crop"] == [60.0, 45.0, 80.0]
     assert "a note" in report["notes"] and report["resampled"] == 1
     fractions = [fraction for _, fraction in heard]
-    assert fractions == sorted(fractions) and fractions[-1] == pytest.approx(1.0)
+    assert fractions == sorted(fractions) and 0.9 < fractions[-1] <= 1.0
     assert {"photo", "latent", "surface 1/2", "rig 2/2"} <= {stage for stage, _ in heard}
 
 
