@@ -101,8 +101,9 @@ def edit_head(
     """Return the edited head, in metres at life size; an edit of nothing has the same latent.
 
     settings: those of the head, with another fineness or device if wanted; pixels: pictures in
-    memory by name ("image", "segmentation", "mask"), used in place of files.  callback(stage,
-    fraction of the whole) hears of progress, what it raises ends the work.  Raises AvatarError.
+    memory by name ("image", "segmentation", "mask"), used in place of the files that `request`
+    names.  callback(stage, fraction of the whole) hears of progress, what it raises ends the work.
+    Raises AvatarError.
     """
     request.check()
     check_editable(head)
@@ -165,7 +166,8 @@ def _find(
     if np.array_equal(found.latents[0], latent):
         return replace(found, evidence=source)
     # a photo does not show the edited head: its next edit starts from its front view
-    kept = Evidence(wanted.attributes, labels=wanted.labels, labels_given=wanted.labels_given)
+    attributes = {**(source.attributes if source else {}), **wanted.attributes}
+    kept = Evidence(attributes, labels=wanted.labels, labels_given=wanted.labels_given)
     return replace(found, evidence=kept, notes=(*found.notes, _told(request)))
 
 
@@ -181,7 +183,7 @@ def _wanted(
 
     def picture(name: str) -> Path | np.ndarray | None:
         path = getattr(request, name)
-        return pixels.get(name, None if path is None else Path(path))
+        return None if path is None else pixels.get(name, Path(path))
 
     image, mask = picture("image"), picture("mask")
     if image is not None:

@@ -176,6 +176,13 @@ def test_another_picture_within_a_mask(models, w, front):
     assert "hair_style" not in answers.report["released"]
 
 
+def test_a_choice_that_does_not_come_is_a_fault(models, w):
+    ws = torch.from_numpy(w)[None, None].expand(1, models.generator.num_ws, -1)
+    own = editing.source_conditions(models, ws, None)
+    change = editing._make(own, Evidence({"hair_style": "afro", "age": 1.0}), None)
+    assert editing._missed(models, ws, change) == ["its hair_style is bob, not afro"]
+
+
 def test_the_same_seed_repeats_and_progress_grows(models, w):
     heard = []
     wanted = Evidence({"age": 1.0})

@@ -3,7 +3,9 @@
 A known latent is noised to the time `strength`, and from there walked to the end twice with the
 same noise: under the conditions that describe the head as it is, and under the edited ones.  What
 the second way has over the first is added to the latent.  So whatever the model would have changed
-anyway cancels, and with equal conditions the head stays what it is, bit for bit.
+anyway cancels, and with equal conditions the head stays what it is, bit for bit.  Where one of
+several choices changes (a style of hair) there is nothing to add, since the mixture of two styles
+is none, and those rows are the second way's own.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ..conditions.regions import (
     repainted_classes,
     shape_region,
 )
-from ..conditions.table import ATTRIBUTES
+from ..conditions.table import ATTRIBUTES, Attribute
 from .guidance import Guidance, guided
 from .model import LatentDiffusion
 from .samplers import Adjust, Callback, dpm_solver_2m, time_grid
@@ -213,13 +215,18 @@ def _join(a: Tensor | None, b: Tensor) -> Tensor:
 
 def untouched_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
     """Rows of the latent that an edit of the attributes `changed` may not touch."""
-    touched = {
-        part
-        for attribute in ATTRIBUTES
-        if attribute.name in changed
-        for part in _PARTS.get(attribute.name, _GROUP_PARTS[attribute.group])
-    }
-    return tuple(i for i, name in enumerate(row_names) if name not in touched)
+    touched = set(_rows(row_names, [a for a in ATTRIBUTES if a.name in changed]))
+    return tuple(row for row in range(len(row_names)) if row not in touched)
+
+
+def chosen_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
+    """Rows of the latent that hold one of several choices among the attributes `changed`."""
+    return _rows(row_names, [a for a in ATTRIBUTES if a.name in changed and a.choices])
+
+
+def _rows(row_names: Sequence[str], attributes: Sequence[Attribute]) -> tuple[int, ...]:
+    parts = {part for a in attributes for part in _PARTS.get(a.name, _GROUP_PARTS[a.group])}
+    return tuple(row for row, name in enumerate(row_names) if name in parts)
 
 
 def edit_latents(
@@ -230,14 +237,14 @@ def edit_latents(
     strength: float,
     steps: int,
     guidance: Guidance,
-    keep: Sequence[int] = (),
+    lock: bool = True,
     callback: Callback | None = None,
 ) -> Tensor:
     """Latents (B, k, d) of edited heads from `known` ones and noise, both (B, k, d).
 
     strength: time to which the latents are noised, 0 (nothing changes) to 1 (the edited conditions
-    say what there is to say).  Rows in `keep` stay what they are.  callback hears of 2 x steps
-    steps, with the latents known for the first half.
+    say what there is to say).  With `lock` rows that the edit may not touch stay what they are.
+    callback hears of 2 x steps steps, with the latents known for the first half.
     """
     if not 0.0 <= strength <= 1.0:
         raise ValueError(f"the strength of an edit is {strength}; use a number from 0 to 1")
@@ -245,7 +252,9 @@ def edit_latents(
         return known
     times = time_grid(steps, strength)
     start = diffuse(known, noise, known.new_full((len(known),), strength))
-    adjust = _keep_rows(known, noise, list(keep)) if keep else None
+    names = model.space.row_names
+    keep = list(untouched_rows(names, edit.changed)) if lock else []
+    adjust = _keep_rows(known, noise, keep) if keep else None
 
     def walk(conditions: Conditions, hear: Callback | None) -> Tensor:
         return dpm_solver_2m(guided(model, conditions, guidance), start, times, hear, adjust)
@@ -257,7 +266,11 @@ def edit_latents(
         callback(steps + step, known + (clean - before))
 
     before = walk(edit.source, callback and first)
-    return known + (walk(edit.edited, callback and second) - before)
+    after = walk(edit.edited, callback and second)
+    edited = known + (after - before)
+    chosen = list(chosen_rows(names, edit.changed))
+    edited[:, chosen] = after[:, chosen]
+    return edited
 
 
 def _keep_rows(known: Tensor, noise: Tensor, rows: list[int]) -> Adjust:
