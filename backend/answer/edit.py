@@ -61,9 +61,9 @@ def edit(
     """The head of w (256,), edited; stage "latent".
 
     source: what the head was made from.  wanted: attributes to have; labels, the front view's map
-    repainted (where they are not given the map stays); an image, seen in place of the front view.
-    mask (S, S) bool: where the front view may change; an image counts within it only.  An edit of
-    nothing gives w itself.
+    repainted; an image, seen in place of the front view.  mask (S, S) bool: where the front view
+    may change, as it also may where the map was erased (is not given); an image counts within the
+    mask only.  An edit of nothing gives w itself.
     """
     settings, tell = settings or EditSettings(), callback or (lambda stage, fraction: None)
     tell("latent", 0.0)
@@ -171,10 +171,13 @@ def _make(own: Conditions, wanted: Evidence, mask: np.ndarray | None) -> Edit:
     if wanted.image is not None:
         picture = Picture(asked.image, asked.image_mask, asked.labels, asked.labels_mask)
         return make_edit(own, None, marked, wanted.attributes, picture)
-    labels = None
-    if wanted.labels is not None:
-        labels = torch.where(asked.labels_mask[:, 0] > 0.5, asked.labels, own.labels)
-    return make_edit(own, labels, marked, wanted.attributes)
+    if wanted.labels is None:
+        return make_edit(own, None, marked, wanted.attributes)
+    erased = asked.labels_mask < 0.5
+    labels = torch.where(erased[:, 0], own.labels, asked.labels)
+    if marked is not None:
+        erased = erased | marked
+    return make_edit(own, labels, erased if bool(erased.any()) else None, wanted.attributes)
 
 
 def _settled(change: Edit, guidance: Guidance) -> tuple[Edit, list[str]]:

@@ -103,16 +103,17 @@ def make_edit(
 ) -> Edit:
     """Edited conditions: `source` with a repainted map, an erased region, other attributes.
 
-    labels: (B, S, S) int64; mask: (B, 1, S, S) bool, what the user marked; attributes by name, the
-    same for all heads; picture: seen within the mask, or everywhere, in place of the source's.
-    Photo and labels are hidden where the edit may change them, attributes that the painted or
-    marked classes put in question are released.
+    labels: (B, S, S) int64; mask: (B, 1, S, S) bool, where what is not repainted is free;
+    attributes by name, the same for all heads; picture: seen within the mask, or everywhere, in
+    place of the source's.  Photo and labels are hidden where the edit may change them, attributes
+    that the painted or marked classes put in question are released.
     """
     if source.labels is None and (labels is not None or mask is not None or picture is not None):
         raise ValueError("an edit of the picture needs the head's own label map to compare with")
     attributes = attributes or {}
     asked = _asked_otherwise(source, attributes)
     new, region, released = source, None, set()
+    painted = None if labels is None else (labels != source.labels)[:, None]
     if picture is not None:
         new, region = _show(source, picture, mask)
         inside = torch.ones_like(region) if mask is None else mask
@@ -121,12 +122,13 @@ def make_edit(
         released |= set(attributes_of_classes(tuple(classes), colors=True))
     elif mask is not None:
         region = dilate(mask, DILATION)
-        new = _hide(new, region, hide_labels=labels is None)
+        free = region if painted is None else region & ~painted
+        new = _hide(_hide(new, free, hide_labels=True), region, hide_labels=False)
         released |= set(attributes_of_classes(masked_classes(source.labels, mask), colors=True))
-    if labels is not None and not torch.equal(labels, source.labels):
-        painted = dilate((labels != source.labels)[:, None], DILATION)
-        new = replace(_hide(new, painted, hide_labels=False), labels=labels)
-        region = _join(region, painted)
+    if painted is not None and bool(painted.any()):
+        around = dilate(painted, DILATION)
+        new = replace(_hide(new, around, hide_labels=False), labels=labels)
+        region = _join(region, around)
         released |= set(attributes_of_classes(repainted_classes(source.labels, labels)))
     for name in asked:
         released |= set(_FOLLOWS.get(name, ()))
