@@ -40,10 +40,11 @@ _PHOTO, _SAMPLING = 0.05, 0.1
 class EditRequest:
     """What is to be otherwise on a head, painted on its front view.
 
-    attributes to have; segmentation: the front view's label map, repainted; image: the front view
-    repainted, or a photo (crop: where the head is in it); mask: white where the front view may
-    change.  strength 0 (nothing changes) to 1; identity_lock keeps the parts of the latent that the
-    edit has nothing to do with; seed of the noise; snap, guidance and steps as in GenerateSettings.
+    attributes to have; segmentation: the front view's label map, repainted or erased; image: the
+    front view repainted, or a photo (crop: where the head is in it); mask: white where the front
+    view may change.  strength 0 (nothing changes) to 1; identity_lock keeps the parts of the latent
+    that the edit has nothing to do with; seed of the noise; snap, guidance and steps as in
+    GenerateSettings.
     """
 
     attributes: Mapping[str, float | str] = field(default_factory=dict)
@@ -112,7 +113,7 @@ def edit_head(
         _check_weights(head, model)
         return _find(head, request, pixels or {}, model, clock)
 
-    before = {"photo": _PHOTO} if request.image else {}
+    before = {"photo": _PHOTO} if _has_image(request, pixels or {}) else {}
     return run_request(settings, find, callback, {**before, "latent": _SAMPLING})[0]
 
 
@@ -157,7 +158,7 @@ def _find(
     )
     with explained_values():
         check_names(request.attributes)
-        models = load_answer_models(model.device, with_network=request.image is not None)
+        models = load_answer_models(model.device, with_network=_has_image(request, pixels))
         source = None if head.evidence is None else Evidence.decode(head.evidence)
         wanted, mask = _wanted(request, pixels, models, clock)
         answers = edit(models, latent, source, wanted, mask, how, clock)
@@ -165,7 +166,8 @@ def _find(
     if np.array_equal(found.latents[0], latent):
         return replace(found, evidence=source)
     # a photo does not show the edited head: its next edit starts from its front view
-    kept = Evidence(wanted.attributes, labels=wanted.labels, labels_given=wanted.labels_given)
+    attributes = {**(source.attributes if source else {}), **wanted.attributes}
+    kept = Evidence(attributes, labels=wanted.labels, labels_given=wanted.labels_given)
     return replace(found, evidence=kept, notes=(*found.notes, _told(request)))
 
 
@@ -216,6 +218,10 @@ def _whole_square(picture: Path | np.ndarray) -> tuple[float, float, float]:
             f"{width} x {height} pixels; use the picture that `map` writes, or give a crop."
         )
     return width / 2, height / 2, float(width)
+
+
+def _has_image(request: EditRequest, pixels: Mapping[str, np.ndarray]) -> bool:
+    return request.image is not None or "image" in pixels
 
 
 def _told(request: EditRequest) -> str:

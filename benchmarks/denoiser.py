@@ -17,11 +17,7 @@ from torch import Tensor
 from avatarmmc_blender.backend.conditions.conditions import Conditions
 from avatarmmc_blender.backend.conditions.measure import measure_attributes
 from avatarmmc_blender.backend.conditions.table import ATTRIBUTES
-from avatarmmc_blender.backend.diffusion.editing import (
-    edit_latents,
-    make_edit,
-    untouched_rows,
-)
+from avatarmmc_blender.backend.diffusion.editing import edit_latents, make_edit
 from avatarmmc_blender.backend.diffusion.guidance import PLAIN, Guidance
 from avatarmmc_blender.backend.diffusion.model import LatentDiffusion
 from avatarmmc_blender.backend.diffusion.sample import SampleSettings, sample
@@ -146,8 +142,8 @@ def editing(model: LatentDiffusion, generator: Generator, heads: int) -> None:
     edit = make_edit(source, attributes=wanted)
     before = generator.readout(ws).betas
     for strength in (0.2, 0.4, 0.6, 0.8, 1.0):
-        for keep in ((), untouched_rows(model.space.row_names, list(wanted))):
-            x = edit_latents(model, edit, known, noise, strength, 20, PLAIN, keep)
+        for lock in (False, True):
+            x = edit_latents(model, edit, known, noise, strength, 20, PLAIN, lock)
             after = model.space.decode(x)
             found = measured(generator, after)
             column = [a.name for a in ATTRIBUTES].index("hair_lightness")
@@ -156,7 +152,7 @@ def editing(model: LatentDiffusion, generator: Generator, heads: int) -> None:
             moved = (generator.readout(after).betas - before).square().mean().sqrt()
             report(
                 strength=strength,
-                kept_rows=len(keep),
+                identity_lock=lock,
                 hair_lightness=round(float(light), 3),
                 shape_change=round(float(moved / before.std()), 3),
             )

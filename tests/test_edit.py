@@ -119,10 +119,13 @@ def test_painted_glasses_release_the_attribute_and_say_so(models, w, front):
     assert changed_rows(models, w, answers) == {"accessories"}
 
 
-def test_labels_that_are_not_given_stay_the_heads(models, w, front):
-    labels = np.full_like(front[1], HAIR)
-    nothing = Evidence(labels=labels, labels_given=np.zeros(labels.shape, bool))
-    assert np.array_equal(edit(models, w, None, nothing, None, QUICK).w[0].numpy(), w)
+def test_what_is_erased_of_the_map_may_change(models, w, front):
+    labels = front[1]
+    hair = labels == HAIR
+    erased = Evidence(labels=labels, labels_given=~hair)
+    answers = edit(models, w, None, erased, None, QUICK)
+    assert torch.equal(answers.w, edit(models, w, None, Evidence(), hair, QUICK).w)
+    assert "hair_style" in answers.report["released"]
 
 
 def test_a_contradiction_is_settled_and_named(models, w, front):
@@ -174,6 +177,13 @@ def test_another_picture_within_a_mask(models, w, front):
     answers = edit(models, w, None, wanted, mask, QUICK)
     assert {"lipstick", "lip_fullness"} <= set(answers.report["released"])
     assert "hair_style" not in answers.report["released"]
+
+
+def test_a_choice_that_does_not_come_is_a_fault(models, w):
+    ws = torch.from_numpy(w)[None, None].expand(1, models.generator.num_ws, -1)
+    own = editing.source_conditions(models, ws, None)
+    change = editing._make(own, Evidence({"hair_style": "afro", "age": 1.0}), None)
+    assert editing._missed(models, ws, change) == ["its hair_style is bob, not afro"]
 
 
 def test_the_same_seed_repeats_and_progress_grows(models, w):

@@ -15,6 +15,7 @@ from avatarmmc_blender.backend.conditions.regions import (
 )
 from avatarmmc_blender.backend.diffusion.editing import (
     Picture,
+    chosen_rows,
     edit_latents,
     make_edit,
     untouched_rows,
@@ -51,13 +52,13 @@ def run(model, known, noise, edit, strength, **options):
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 0.7, 1.0])
-@pytest.mark.parametrize("keep", [(), (0, 5)])
-def test_an_edit_of_nothing_gives_what_was_sampled_bit_for_bit(model, known, noise, strength, keep):
+@pytest.mark.parametrize("lock", [False, True])
+def test_an_edit_of_nothing_gives_what_was_sampled_bit_for_bit(model, known, noise, strength, lock):
     same = {"age": 0.5, "hair_style": "bun"}
     source = some_conditions()
     edit = make_edit(source, labels=source.labels, attributes=same)
     assert edit.is_nothing and edit.changed == ()
-    assert torch.equal(run(model, known, noise, edit, strength, keep=keep), known)
+    assert torch.equal(run(model, known, noise, edit, strength, lock=lock), known)
 
 
 def test_the_stronger_the_farther(model, known, noise):
@@ -71,16 +72,29 @@ def test_at_full_strength_a_sampled_head_becomes_what_is_sampled_of_the_edit(mod
     edit = make_edit(some_conditions(), attributes=OTHERWISE)
     expected = dpm_solver_2m(guided(model, edit.edited, GUIDANCE), noise, time_grid(STEPS))
     # at time 1 the schedule leaves a trace of the latent in the noise
-    assert torch.allclose(run(model, known, noise, edit, 1.0), expected, atol=5e-3)
+    assert torch.allclose(run(model, known, noise, edit, 1.0, lock=False), expected, atol=5e-3)
 
 
-def test_kept_rows_stay_bit_for_bit(model, known, noise):
-    edit = make_edit(some_conditions(), attributes=OTHERWISE)
-    keep = (0, 1, 9)
-    edited = run(model, known, noise, edit, 0.8, keep=keep)
+def test_rows_that_an_edit_may_not_touch_stay_bit_for_bit(model, known, noise):
+    edit = make_edit(some_conditions(), attributes={"hair_style": "afro"})
+    keep = list(untouched_rows(ROW_NAMES, ["hair_style"]))
+    edited = run(model, known, noise, edit, 0.8)
     assert torch.equal(edited[:, keep], known[:, keep])
     others = [i for i in range(16) if i not in keep]
     assert not torch.allclose(edited[:, others], known[:, others])
+    free = run(model, known, noise, edit, 0.8, lock=False)
+    assert not torch.allclose(free[:, keep], known[:, keep])
+
+
+def test_another_choice_is_taken_not_added(model, known, noise):
+    edit = make_edit(some_conditions(), attributes={"hair_style": "afro"})
+    rows = list(chosen_rows(ROW_NAMES, edit.changed))
+    assert {ROW_NAMES[row] for row in rows} == {"hair"}
+    expected = dpm_solver_2m(guided(model, edit.edited, GUIDANCE), noise, time_grid(STEPS))
+    far = known + 3.0  # not what the model makes of the source
+    edited = run(model, far, noise, edit, 1.0, lock=False)
+    assert torch.allclose(edited[:, rows], expected[:, rows], atol=5e-2)
+    assert (edited - expected)[:, 0].abs().mean() > 0.5
 
 
 def test_painted_labels_hide_the_photo_and_release_attributes():
@@ -129,6 +143,18 @@ def test_a_mask_erases_photo_and_labels_and_what_they_show():
     assert (edit.edited.labels_mask[edit.region] == 0).all()
     assert edit.released == ("hair_style",)
     assert "shape" in kept_parts(edit.changed)
+
+
+def test_within_a_mask_only_what_is_repainted_is_asked():
+    source, mask = some_conditions(), torch.zeros(2, 1, 16, 16, dtype=torch.bool)
+    mask[..., 4:8, :] = True
+    labels = source.labels.clone()
+    labels[:, 5:7, :6] = 13
+    edit = make_edit(source, labels=labels, mask=mask)
+    painted = (labels != source.labels)[:, None]
+    assert edit.edited.labels_mask[painted].all()
+    assert not edit.edited.labels_mask[edit.region & ~painted].any()
+    assert not edit.edited.image_mask[edit.region].any()
 
 
 def test_another_picture_counts_within_the_mask():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..conditions.conditions import Conditions
+from ..conditions.conditions import ATTRIBUTE_INDEX, Conditions
 from ..conditions.contradictions import settle
+from ..conditions.table import ATTRIBUTES
 from ..diffusion.editing import Edit, Picture, edit_latents, make_edit, untouched_rows
 from ..diffusion.guidance import Guidance
 from ..diffusion.samplers import draw_noise
@@ -60,52 +61,83 @@ def edit(
     """The head of w (256,), edited; stage "latent".
 
     source: what the head was made from.  wanted: attributes to have; labels, the front view's map
-    repainted (where they are not given the map stays); an image, seen in place of the front view.
-    mask (S, S) bool: where the front view may change; an image counts within it only.  An edit of
-    nothing gives w itself.
+    repainted; an image, seen in place of the front view.  mask (S, S) bool: where the front view
+    may change, as it also may where the map was erased (is not given); an image counts within the
+    mask only.  An edit of nothing gives w itself.
     """
-    settings = settings or EditSettings()
-    if callback is not None:
-        callback("latent", 0.0)
-    generator, space = models.generator, models.diffusion.space
-    ws = _style_rows(generator, w)
-    in_front = not (source and source.image is not None and _attributes_only(wanted, mask))
+    settings, tell = settings or EditSettings(), callback or (lambda stage, fraction: None)
+    tell("latent", 0.0)
+    space = models.diffusion.space
+    ws = _style_rows(models.generator, w)
+    in_front = source is None or source.image is None or not _attributes_only(wanted, mask)
     own = source_conditions(models, ws, None if in_front else source)
     change, notes = _settled(_make(own, wanted, mask), settings.guidance)
-    keep = untouched_rows(space.row_names, change.changed) if settings.keep_rows else ()
     known = space.encode(ws)
-
-    def draw(heads: Sequence[int], seeds: Sequence[int]) -> Tensor:
-        noise = draw_noise(1, space.shape, seeds[0]).to(known)
-
-        def hear(step: int, latents: Tensor) -> None:
-            callback("latent", (step + 1) / (2 * settings.steps))
-
-        return edit_latents(
-            models.diffusion, change, known, noise, settings.strength, settings.steps,
-            settings.guidance, keep, callback and hear,
-        )  # fmt: skip
-
-    def check(head: int, latent: Tensor) -> Verdict:
-        camera = (models.front.cam2world, models.front.intrinsics) if in_front else None
-        return models.check(space.decode(latent), change.edited, camera)
-
     if change.is_nothing or settings.strength == 0.0:
         latents, resampled = known, 0
-        notes = [*notes, "the edit changes nothing; the head is the same"]
+        notes.append("the edit changes nothing; the head is the same")
     else:
-        checked = sample_checked(draw, check, [settings.seed])
+        draw = _drawing(models, change, known, settings, tell)
+        checked = sample_checked(draw, _checking(models, change, in_front), [settings.seed])
         latents, resampled = checked.latents, checked.resampled
-        notes = [*notes, *checked.notes]
+        notes += checked.notes
     # as what was added: what the edit leaves alone stays the same to the last bit
     edited = ws[:, 0] + (latents - known).flatten(1) @ space.color.T
+    kept = untouched_rows(space.row_names, change.changed) if settings.keep_rows else ()
     report = {
         "asked": list(change.asked),
         "released": list(change.released),
-        "kept": sorted({space.row_names[row] for row in keep}),
+        "kept": sorted({space.row_names[row] for row in kept}),
         "resampled": resampled,
     }
     return Answers(latents, edited, tuple(notes), report)
+
+
+def _drawing(
+    models: AnswerModels, change: Edit, known: Tensor, settings: EditSettings, tell: Progress
+) -> Callable[[Sequence[int], Sequence[int]], Tensor]:
+    """Draws the edited latent (1, k, d) of a seed."""
+
+    def draw(heads: Sequence[int], seeds: Sequence[int]) -> Tensor:
+        again = seeds[0] != settings.seed
+
+        def hear(step: int, latents: Tensor) -> None:
+            tell("latent", 1.0 if again else (step + 1) / (2 * settings.steps))
+
+        noise = draw_noise(1, models.diffusion.space.shape, seeds[0]).to(known)
+        return edit_latents(
+            models.diffusion, change, known, noise, settings.strength, settings.steps,
+            settings.guidance, settings.keep_rows, hear,
+        )  # fmt: skip
+
+    return draw
+
+
+def _checking(
+    models: AnswerModels, change: Edit, in_front: bool
+) -> Callable[[int, Tensor], Verdict]:
+    """Looks at the edited head of a latent (1, k, d)."""
+    camera = (models.front.cam2world, models.front.intrinsics) if in_front else None
+
+    def check(head: int, latent: Tensor) -> Verdict:
+        ws = models.diffusion.space.decode(latent)
+        found = models.check(ws, change.edited, camera)
+        return Verdict((*found.faults, *_missed(models, ws, change)))
+
+    return check
+
+
+def _missed(models: AnswerModels, ws: Tensor, change: Edit) -> list[str]:
+    """Choices that were asked for and did not come on the head of style rows ws (1, R, W)."""
+    values, _ = own_attributes(models.images, ws)
+    faults = []
+    for name in change.asked:
+        column = ATTRIBUTE_INDEX[name]
+        choices = ATTRIBUTES[column].choices
+        now, asked = (round(float(v[0, column])) for v in (values, change.edited.attributes))
+        if choices and change.edited.attributes_given[0, column] and now != asked:
+            faults.append(f"its {name} is {choices[now]}, not {choices[asked]}")
+    return faults
 
 
 def source_conditions(models: AnswerModels, ws: Tensor, evidence: Evidence | None) -> Conditions:
@@ -139,10 +171,13 @@ def _make(own: Conditions, wanted: Evidence, mask: np.ndarray | None) -> Edit:
     if wanted.image is not None:
         picture = Picture(asked.image, asked.image_mask, asked.labels, asked.labels_mask)
         return make_edit(own, None, marked, wanted.attributes, picture)
-    labels = None
-    if wanted.labels is not None:
-        labels = torch.where(asked.labels_mask[:, 0] > 0.5, asked.labels, own.labels)
-    return make_edit(own, labels, marked, wanted.attributes)
+    if wanted.labels is None:
+        return make_edit(own, None, marked, wanted.attributes)
+    erased = asked.labels_mask < 0.5
+    labels = torch.where(erased[:, 0], own.labels, asked.labels)
+    if marked is not None:
+        erased = erased | marked
+    return make_edit(own, labels, erased if bool(erased.any()) else None, wanted.attributes)
 
 
 def _settled(change: Edit, guidance: Guidance) -> tuple[Edit, list[str]]:

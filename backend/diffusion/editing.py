@@ -3,7 +3,9 @@
 A known latent is noised to the time `strength`, and from there walked to the end twice with the
 same noise: under the conditions that describe the head as it is, and under the edited ones.  What
 the second way has over the first is added to the latent.  So whatever the model would have changed
-anyway cancels, and with equal conditions the head stays what it is, bit for bit.
+anyway cancels, and with equal conditions the head stays what it is, bit for bit.  Where one of
+several choices changes (a style of hair) there is nothing to add, since the mixture of two styles
+is none, and those rows are the second way's own.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from ..conditions.regions import (
     repainted_classes,
     shape_region,
 )
-from ..conditions.table import ATTRIBUTES
+from ..conditions.table import ATTRIBUTES, Attribute
 from .guidance import Guidance, guided
 from .model import LatentDiffusion
 from .samplers import Adjust, Callback, dpm_solver_2m, time_grid
@@ -101,16 +103,17 @@ def make_edit(
 ) -> Edit:
     """Edited conditions: `source` with a repainted map, an erased region, other attributes.
 
-    labels: (B, S, S) int64; mask: (B, 1, S, S) bool, what the user marked; attributes by name, the
-    same for all heads; picture: seen within the mask, or everywhere, in place of the source's.
-    Photo and labels are hidden where the edit may change them, attributes that the painted or
-    marked classes put in question are released.
+    labels: (B, S, S) int64; mask: (B, 1, S, S) bool, where what is not repainted is free;
+    attributes by name, the same for all heads; picture: seen within the mask, or everywhere, in
+    place of the source's.  Photo and labels are hidden where the edit may change them, attributes
+    that the painted or marked classes put in question are released.
     """
     if source.labels is None and (labels is not None or mask is not None or picture is not None):
         raise ValueError("an edit of the picture needs the head's own label map to compare with")
     attributes = attributes or {}
     asked = _asked_otherwise(source, attributes)
     new, region, released = source, None, set()
+    painted = None if labels is None else (labels != source.labels)[:, None]
     if picture is not None:
         new, region = _show(source, picture, mask)
         inside = torch.ones_like(region) if mask is None else mask
@@ -119,12 +122,13 @@ def make_edit(
         released |= set(attributes_of_classes(tuple(classes), colors=True))
     elif mask is not None:
         region = dilate(mask, DILATION)
-        new = _hide(new, region, hide_labels=labels is None)
+        free = region if painted is None else region & ~painted
+        new = _hide(_hide(new, free, hide_labels=True), region, hide_labels=False)
         released |= set(attributes_of_classes(masked_classes(source.labels, mask), colors=True))
-    if labels is not None and not torch.equal(labels, source.labels):
-        painted = dilate((labels != source.labels)[:, None], DILATION)
-        new = replace(_hide(new, painted, hide_labels=False), labels=labels)
-        region = _join(region, painted)
+    if painted is not None and bool(painted.any()):
+        around = dilate(painted, DILATION)
+        new = replace(_hide(new, around, hide_labels=False), labels=labels)
+        region = _join(region, around)
         released |= set(attributes_of_classes(repainted_classes(source.labels, labels)))
     for name in asked:
         released |= set(_FOLLOWS.get(name, ()))
@@ -213,13 +217,18 @@ def _join(a: Tensor | None, b: Tensor) -> Tensor:
 
 def untouched_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
     """Rows of the latent that an edit of the attributes `changed` may not touch."""
-    touched = {
-        part
-        for attribute in ATTRIBUTES
-        if attribute.name in changed
-        for part in _PARTS.get(attribute.name, _GROUP_PARTS[attribute.group])
-    }
-    return tuple(i for i, name in enumerate(row_names) if name not in touched)
+    touched = set(_rows(row_names, [a for a in ATTRIBUTES if a.name in changed]))
+    return tuple(row for row in range(len(row_names)) if row not in touched)
+
+
+def chosen_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
+    """Rows of the latent that hold one of several choices among the attributes `changed`."""
+    return _rows(row_names, [a for a in ATTRIBUTES if a.name in changed and a.choices])
+
+
+def _rows(row_names: Sequence[str], attributes: Sequence[Attribute]) -> tuple[int, ...]:
+    parts = {part for a in attributes for part in _PARTS.get(a.name, _GROUP_PARTS[a.group])}
+    return tuple(row for row, name in enumerate(row_names) if name in parts)
 
 
 def edit_latents(
@@ -230,14 +239,14 @@ def edit_latents(
     strength: float,
     steps: int,
     guidance: Guidance,
-    keep: Sequence[int] = (),
+    lock: bool = True,
     callback: Callback | None = None,
 ) -> Tensor:
     """Latents (B, k, d) of edited heads from `known` ones and noise, both (B, k, d).
 
     strength: time to which the latents are noised, 0 (nothing changes) to 1 (the edited conditions
-    say what there is to say).  Rows in `keep` stay what they are.  callback hears of 2 x steps
-    steps, with the latents known for the first half.
+    say what there is to say).  With `lock` rows that the edit may not touch stay what they are.
+    callback hears of 2 x steps steps, with the latents known for the first half.
     """
     if not 0.0 <= strength <= 1.0:
         raise ValueError(f"the strength of an edit is {strength}; use a number from 0 to 1")
@@ -245,7 +254,9 @@ def edit_latents(
         return known
     times = time_grid(steps, strength)
     start = diffuse(known, noise, known.new_full((len(known),), strength))
-    adjust = _keep_rows(known, noise, list(keep)) if keep else None
+    names = model.space.row_names
+    keep = list(untouched_rows(names, edit.changed)) if lock else []
+    adjust = _keep_rows(known, noise, keep) if keep else None
 
     def walk(conditions: Conditions, hear: Callback | None) -> Tensor:
         return dpm_solver_2m(guided(model, conditions, guidance), start, times, hear, adjust)
@@ -257,7 +268,11 @@ def edit_latents(
         callback(steps + step, known + (clean - before))
 
     before = walk(edit.source, callback and first)
-    return known + (walk(edit.edited, callback and second) - before)
+    after = walk(edit.edited, callback and second)
+    edited = known + (after - before)
+    chosen = list(chosen_rows(names, edit.changed))
+    edited[:, chosen] = after[:, chosen]
+    return edited
 
 
 def _keep_rows(known: Tensor, noise: Tensor, rows: list[int]) -> Adjust:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..conditions.conditions import Conditions
-from ..diffusion.editing import Edit, edit_latents, untouched_rows
+from ..diffusion.editing import Edit, edit_latents
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.model import LatentDiffusion
 from ..diffusion.samplers import dpm_solver_2m, draw_noise, time_grid
@@ -62,11 +62,8 @@ class Diffusion:
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
         """From the noised latent; rows the edit has no part in are kept."""
-        keep = untouched_rows(self.model.space.row_names, edit.changed)
         noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
-        return edit_latents(
-            self.model, edit, latent, noise, self.switch, self.steps, self.guidance, keep
-        )
+        return edit_latents(self.model, edit, latent, noise, self.switch, self.steps, self.guidance)
 
 
 @dataclass
