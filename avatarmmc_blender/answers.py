@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import AvatarError
 from .models import LoadedModel, load_answer_models
-from .settings import GUIDANCE, GenerateSettings
+from .settings import GUIDANCE, PICTURES, GenerateSettings
 from .stages import SEED_STAGES, StageClock
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .backend.answer.evidence import Evidence
     from .backend.diffusion.guidance import Guidance
 
-PICTURES = ("image", "segmentation", "mask")
 # usual length of what comes before the heads, in units of the time of one head on a processor
 _PHOTO, _SAMPLING, _SEARCH, _REFINEMENT_STEP = 0.05, 0.04, 3.0, 0.01
 

@@ -8,13 +8,12 @@ from typing import Any
 
 from .settings import (
     GUIDANCE,
+    PICTURES,
     GenerateSettings,
     parse_attributes,
     parse_crop,
     parse_guidance,
 )
-
-PICTURES = ("image", "segmentation", "mask")
 
 
 def add_condition_options(parser: argparse.ArgumentParser) -> None:

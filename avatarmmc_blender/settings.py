@@ -21,6 +21,7 @@ STEPS_RANGE = (1, 200)
 VARIANTS_RANGE = (1, 16)
 PERSONALISE_RANGE = (0, 1000)
 METHODS = ("diffusion", "optimise")
+PICTURES = ("image", "segmentation", "mask")
 
 
 @dataclass(frozen=True)

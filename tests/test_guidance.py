@@ -46,6 +46,15 @@ def test_scale_zero_is_the_unconditional_model_exactly(model, noisy):
     assert not torch.allclose(nothing, direct(model, some_conditions(), noisy))
 
 
+def test_prepared_tokens_are_the_tokens_also_of_several_latents(model, noisy):
+    tokens = model.context(some_conditions())
+    prepared = model.denoiser.prepare(tokens)
+    x, t = (value.repeat_interleave(3, 0) for value in noisy)
+    assert torch.equal(model(x, t, prepared), model(x, t, tokens))
+    apart = model(x, t, tokens.repeat_interleave(3, 0))
+    assert torch.allclose(model(x, t, prepared), apart, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", MODALITIES)
 def test_a_modality_of_scale_zero_is_as_if_not_given(model, noisy, name):
     scales = {other: 1.0 for other in MODALITIES} | {name: 0.0}

@@ -9,6 +9,7 @@ the sum of the tokens joins the time embedding, the rows, and through one linear
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -26,6 +27,18 @@ class DenoiserConfig:
     multipliers: tuple[int, ...] = (1, 2)
     head_width: int = 32
     context_width: int = 256
+
+
+@dataclass(frozen=True)
+class PreparedContext:
+    """What the denoiser needs of B heads' tokens, the same at every step: their scaled sum
+    (B, D), and keys and values (B, T, 2 C) for each stage."""
+
+    pooled: Tensor
+    key_values: tuple[Tensor, ...]
+
+    def __len__(self) -> int:
+        return len(self.pooled)
 
 
 class RowwiseLinear(nn.Module):
@@ -77,12 +90,13 @@ class Attention(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """x (B N, C, R), context (B, T, D) or None for the rows themselves -> (B N, C, R)."""
+    def forward(self, x: Tensor, key_value: Tensor | None = None) -> Tensor:
+        """x (B N, C, R), keys and values (B, T, 2 C) or None for the rows' own -> (B N, C, R)."""
         rows = self.norm(x.transpose(1, 2))
-        source = rows if context is None else context
         query = self._split(self.query(rows))
-        key_value = self.key_value(source).repeat_interleave(len(rows) // len(source), 0)
+        if key_value is None:
+            key_value = self.key_value(rows)
+        key_value = key_value.repeat_interleave(len(rows) // len(key_value), 0)
         key, value = (self._split(part) for part in key_value.chunk(2, -1))
         mixed = F.scaled_dot_product_attention(query, key, value)
         mixed = mixed.transpose(1, 2).flatten(2)
@@ -101,9 +115,9 @@ class Stage(nn.Module):
         self.own = Attention(out_width, config.head_width)
         self.cross = Attention(out_width, config.head_width, config.context_width)
 
-    def forward(self, x: Tensor, embedding: Tensor, context: Tensor) -> Tensor:
-        """x (B, in, R), embedding (B, E), context (B, T, D) -> (B, out, R)."""
-        return self.cross(self.own(self.block(x, embedding)), context)
+    def forward(self, x: Tensor, embedding: Tensor, key_value: Tensor) -> Tensor:
+        """x (B, in, R), embedding (B, E), the tokens' key_value (B, T, 2 out) -> (B, out, R)."""
+        return self.cross(self.own(self.block(x, embedding)), key_value)
 
 
 class Denoiser(nn.Module):
@@ -146,26 +160,34 @@ class Denoiser(nn.Module):
         for parameter in self.direct.parameters():
             nn.init.zeros_(parameter)
 
-    def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
+    def prepare(self, tokens: Tensor) -> PreparedContext:
+        """Map tokens (B, T, D) as far as no step has a part in it: for many steps, once."""
+        stages: Sequence[Stage] = [*self.down, self.middle, *self.up]
+        pooled = tokens.sum(1) / math.sqrt(tokens.shape[1])
+        return PreparedContext(pooled, tuple(s.cross.key_value(tokens) for s in stages))
+
+    def forward(self, x: Tensor, t: Tensor, context: Tensor | PreparedContext) -> Tensor:
         """x_t (B N, k, d), times t (B N,) in 0..1, tokens (B, T, D) -> v (B N, k, d).
 
-        The tokens of a head are those of N latents in a row, and mapped but once.
+        The tokens, or what `prepare` made of them, are those of N latents in a row.
         """
+        if isinstance(context, Tensor):
+            context = self.prepare(context)
+        key_values = iter(context.key_values)
         embedding = self.time(time_features(t, self.config.width))
-        pooled = context.sum(1) / math.sqrt(context.shape[1])
-        pooled = pooled.repeat_interleave(len(x) // len(context), 0)
+        pooled = context.pooled.repeat_interleave(len(x) // len(context), 0)
         embedding = F.silu(embedding + self.pooled(pooled))
         y = self.stem(F.pad(x, (0, 0, self.padding, 0)))
         y = (y + self.rows(pooled).unflatten(1, (self.padded, -1))).transpose(1, 2)
         skips = []
         for i, stage in enumerate(self.down):
-            y = stage(y, embedding, context)
+            y = stage(y, embedding, next(key_values))
             skips.append(y)
             if i < len(self.shrink):
                 y = self.shrink[i](y)
-        y = self.middle(y, embedding, context)
+        y = self.middle(y, embedding, next(key_values))
         for i, stage in enumerate(self.up):
-            y = stage(torch.cat([y, skips.pop()], 1), embedding, context)
+            y = stage(torch.cat([y, skips.pop()], 1), embedding, next(key_values))
             if i < len(self.grow):
                 y = self.grow[i](y.repeat_interleave(2, -1))
         y = self.head(F.silu(self.norm(y)).transpose(1, 2))

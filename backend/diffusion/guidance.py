@@ -70,9 +70,13 @@ def branches(conditions: Conditions, guidance: Guidance) -> list[Branch]:
 
 @torch.no_grad()
 def guided(model: LatentDiffusion, conditions: Conditions, guidance: Guidance) -> Predictor:
-    """Predictor of v under guidance; the conditions are encoded here, once."""
+    """Predictor of v under guidance; the conditions are encoded here, once.
+
+    It takes latents (B N, k, d): N in a row for each of the B heads of the conditions.
+    """
     found = branches(conditions, guidance)
-    contexts = torch.cat([model.context(branch.conditions) for branch in found])
+    tokens = torch.cat([model.context(branch.conditions) for branch in found])
+    contexts = model.denoiser.prepare(tokens)
     weights = [branch.weight for branch in found]
 
     def predict(x: Tensor, t: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ..conditions.conditions import Conditions
 from ..encoders.attributes import AttributeEncoder
 from ..latent.w_space import WSpace
-from .denoiser import Denoiser, DenoiserConfig
+from .denoiser import Denoiser, DenoiserConfig, PreparedContext
 from .schedule import alpha_sigma, diffuse, velocity
 
 
@@ -54,8 +54,9 @@ class LatentDiffusion(nn.Module):
         own = self.visual(conditions.select(shown))
         return tokens.index_put((shown.nonzero()[:, 0],), own)
 
-    def forward(self, x: Tensor, t: Tensor, context: Tensor) -> Tensor:
-        """x_t (B N, k, d), t (B N,), tokens (B, T, context_width) -> v (B N, k, d).
+    def forward(self, x: Tensor, t: Tensor, context: Tensor | PreparedContext) -> Tensor:
+        """x_t (B N, k, d), t (B N,), tokens (B, T, context_width), as they are or as the denoiser
+        prepared them -> v (B N, k, d).
 
         Were the numbers of a latent independent Gaussians of the space's deviations, v would be
         `share` x give or take `spread`: that much is known beforehand, and the network predicts

@@ -54,9 +54,8 @@ def sample(
         raise ValueError(f"expected at least 1 variant, given {settings.variants}")
     guidance = settings.guidance
     conditions, notes = settle(conditions, guidance.labels, guidance.attributes)
-    conditions = conditions.repeat(settings.variants)
     noise = draw_noise(settings.variants, model.space.shape, settings.seed)
-    noise = noise.repeat(len(conditions) // settings.variants, 1, 1)
+    noise = noise.repeat(len(conditions), 1, 1)
     noise = settings.truncation * noise.to(conditions.attributes)
     predict = guided(model, conditions, guidance)
     walk = {"dpm": dpm_solver_2m, "ddim": ddim}[settings.sampler]
