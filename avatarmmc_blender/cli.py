@@ -1,4 +1,4 @@
-"""The command line: one head into files, official models, or a list of what can be asked for.
+"""The command line: heads into files, official models, or a list of what can be asked for.
 
 Whatever a user can get wrong ends in one sentence on stderr and exit code 2, with no file left.
 """
@@ -6,31 +6,20 @@ Whatever a user can get wrong ends in one sentence on stderr and exit code 2, wi
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from . import report as reports
+from .cli_conditions import add_condition_options, asked_conditions
+from .cli_output import add_file_options, make_and_write
+from .edit_cli import add_edit_commands
 from .errors import AvatarError, Cancelled
-from .files import check_file, written_aside
 from .models_cli import add_models_commands
 from .models_store import listed_models
-from .settings import (
-    BUNDLED_MODEL,
-    DEVICES,
-    RESOLUTION_RANGE,
-    GenerateSettings,
-    parse_attributes,
-)
-from .stages import overall_fraction
+from .settings import BUNDLED_MODEL, DEVICES, METHODS, RESOLUTION_RANGE, GenerateSettings
 
-OUTPUT_SUFFIXES = (".glb", ".fbx", ".blend")
-PREVIEW_SUFFIXES = (".png",)
+if TYPE_CHECKING:
+    from .pipeline import GeneratedHead
+    from .stages import Progress
 
 
 class _Parser(argparse.ArgumentParser):
@@ -58,8 +47,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="avatarmmc", description="Textured, rigged 3D heads.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="generate|info|models")
-    _add_generate(commands.add_parser("generate", help="make one head and write it to files"))
+    names = "generate|edit|map|models|info"
+    commands = parser.add_subparsers(dest="command", required=True, metavar=names)
+    _add_generate(commands.add_parser("generate", help="make heads and write them to files"))
+    add_edit_commands(commands)
     models = commands.add_parser("models", help="add, list, verify and remove official models")
     add_models_commands(models)
     info = commands.add_parser("info", help="list attributes with ranges, models and devices")
@@ -71,124 +62,47 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     default = GenerateSettings()
     low, high = RESOLUTION_RANGE
     helps = {
-        "output": "head.glb, head.fbx or head.blend; may be given more than once",
         "seed": f"which head (default {default.seed})",
-        "attribute": "set an attribute that `info` lists; may be given more than once",
         "truncation": f"0 average head to 1 full variety (default {default.truncation})",
         "resolution": f"surface cells a side, {low} to {high} (default {default.resolution})",
         "texture": f"texture pixels a side (default {default.texture})",
         "model": "a converted official model that `models list` lists (default the bundled one)",
         "device": f"{', '.join(DEVICES)} (default {default.device})",
-        "preview": "render the head with Cycles",
-        "report": "seconds, memory and counts as .json or as .html page; may be given twice",
         "raw_surface": "keep the unrigged surface of the field in a .blend as well",
+        "variants": "how many different heads, numbered in the files' names (default 1)",
+        "method": f"{' or '.join(METHODS)}: the denoiser, or a slow search (default diffusion)",
+        "personalise": "steps of refinement against the photo, e.g. 60 (default 0)",
     }
-    add, files = parser.add_argument, {"metavar": "FILE", "type": Path}
-    add("--output", **files, action="append", required=True, help=helps["output"])
+    add = parser.add_argument
+    add_file_options(parser)
     add("--seed", metavar="N", type=int, default=default.seed, help=helps["seed"])
-    add("--attribute", metavar="NAME=VALUE", action="append", default=[], help=helps["attribute"])
+    add_condition_options(parser)
+    for name in ("variants", "personalise"):
+        value = getattr(default, name)
+        add(f"--{name}", metavar="N", type=int, default=value, help=helps[name])
+    add("--method", metavar="NAME", default=default.method, help=helps["method"])
     for name, kind in (("truncation", float), ("resolution", int), ("texture", int)):
         value = getattr(default, name)
         add(f"--{name}", metavar="N", type=kind, default=value, help=helps[name])
     add("--model", metavar="ID", default=default.model, help=helps["model"])
     add("--device", metavar="NAME", default=default.device, help=helps["device"])
-    add("--preview", **files, help=helps["preview"])
-    add("--report", **files, action="append", default=[], help=helps["report"])
     add("--raw-surface", action="store_true", help=helps["raw_surface"])
     parser.set_defaults(run=_generate)
 
 
 def _generate(arguments: argparse.Namespace) -> None:
-    settings = GenerateSettings(
-        seed=arguments.seed,
-        attributes=parse_attributes(arguments.attribute),
-        truncation=arguments.truncation,
-        resolution=arguments.resolution,
-        texture=arguments.texture,
-        device=arguments.device,
-        raw_surface=arguments.raw_surface,
-        model=arguments.model,
-    )
+    names = ("seed", "truncation", "resolution", "texture", "device", "raw_surface", "model")
+    names += ("variants", "method", "personalise")
+    values = {name: getattr(arguments, name) for name in names}
+    settings = GenerateSettings(**values, **asked_conditions(arguments))
     settings.check()
-    _check_files(arguments)
 
-    from .pipeline import generate
+    def make(progress: Progress | None) -> list[GeneratedHead]:
+        from .pipeline import generate
 
-    started = time.perf_counter()
-    progress = _progress_line if sys.stderr.isatty() else None
-    generated = generate(settings, progress)
-    if progress is not None:
-        print(file=sys.stderr)
-    generated.report["seconds"] |= _write_files(generated, arguments)
-    for path in arguments.report:
-        reports.write_report(generated.report, path, arguments.preview)
-    names = ", ".join(str(path) for path in arguments.output)
-    print(f"{names}: seed {settings.seed}, {time.perf_counter() - started:.1f} s")
+        return generate(settings, progress)
 
-
-def _check_files(arguments: argparse.Namespace) -> None:
-    if importlib.util.find_spec("bpy") is None:
-        raise AvatarError(
-            "Blender's Python module bpy is missing here; "
-            "run `python build.py demo` and use the Python in .venv."
-        )
-    for path in arguments.output:
-        check_file(path, OUTPUT_SUFFIXES)
-    for path in arguments.report:
-        check_file(path, reports.SUFFIXES)
-    if arguments.preview is not None:
-        check_file(arguments.preview, PREVIEW_SUFFIXES)
-
-
-def _write_files(generated, arguments: argparse.Namespace) -> dict[str, float]:
-    """Build the scene, write head and picture, and return the seconds of each."""
-    seconds = {}
-    with _quiet_stdout():
-        import bpy
-
-        from .export import export_head
-        from .generate_task import add_to_scene
-        from .preview import render_preview
-
-        bpy.ops.wm.read_factory_settings(use_empty=True)
-        with _timed(seconds, "scene"):
-            collection = add_to_scene(generated)
-            rig = next(item for item in collection.objects if item.type == "ARMATURE")
-        with _timed(seconds, "export"):
-            for path in arguments.output:
-                export_head(rig, path)
-        if arguments.preview is not None:
-            with _timed(seconds, "preview"), written_aside(arguments.preview) as aside:
-                render_preview(rig, aside)
-    return seconds
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    seconds[name] = round(time.perf_counter() - started, 3)
-
-
-@contextmanager
-def _quiet_stdout() -> Iterator[None]:
-    """Keep what Blender's own C code and exporters print off the standard output."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
-
-
-def _progress_line(stage: str, fraction: float) -> None:
-    percent = 100.0 * overall_fraction(stage, fraction)
-    print(f"\r{percent:3.0f} %  {stage:<10}", end="", file=sys.stderr, flush=True)
+    make_and_write(arguments, make, settings.variants)
 
 
 def _info(arguments: argparse.Namespace) -> None:

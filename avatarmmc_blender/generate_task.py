@@ -12,9 +12,8 @@ from .errors import Cancelled
 from .jobs import Job, Progress
 from .materials import encode_images
 from .metadata import head_metadata
-from .scene import build_scene, build_steps, head_name
+from .scene import build_all_steps, build_scene, head_name
 from .settings import GenerateSettings
-from .stages import STAGES, overall_fraction
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -32,20 +31,22 @@ def current_task() -> GenerateTask | None:
     return _current
 
 
-def generate_and_encode(
-    settings: GenerateSettings, callback: Progress
-) -> tuple[GeneratedHead, dict[str, bytes]]:
-    """Generate a head and the PNG files of its images; touches no Blender data."""
+# a head and the PNG files of its images
+Encoded = tuple["GeneratedHead", dict[str, bytes]]
+
+
+def generate_and_encode(settings: GenerateSettings, callback: Progress) -> list[Encoded]:
+    """Generate heads and the PNG files of their images; touches no Blender data."""
     from .pipeline import generate  # loads PyTorch, so not before the first job
 
-    generated = generate(settings, callback)
-    return generated, encode_images(generated.rigged)
+    return [(head, encode_images(head.rigged)) for head in generate(settings, callback)]
 
 
 def metadata_of(generated: GeneratedHead) -> dict[str, str]:
     """Return what the scene keeps of how `generated` was made."""
     settings = generated.settings.as_dict()
-    return head_metadata(settings, generated.latent, generated.report, VERSION)
+    evidence = None if generated.evidence is None else generated.evidence.encode()
+    return head_metadata(settings, generated.latent, generated.report, VERSION, evidence)
 
 
 def add_to_scene(
@@ -57,7 +58,7 @@ def add_to_scene(
 
 
 class GenerateTask:
-    """One head on its way into the scene; call `step` every tick until it returns True."""
+    """Heads on their way into the scene; call `step` every tick until it returns True."""
 
     def __init__(self, settings: GenerateSettings):
         self.stage = "Starting"
@@ -94,7 +95,7 @@ class GenerateTask:
             self._builder = None
 
     def step(self) -> bool:
-        """Do a little; return whether the head is in the scene.
+        """Do a little; return whether the heads are in the scene.
 
         Raises AvatarError if the job failed or was cancelled; the scene is then as it was.
         """
@@ -118,21 +119,24 @@ class GenerateTask:
     def _step(self) -> bool:
         if self._job.running:
             stage, fraction = self._job.progress
-            if stage in STAGES:
-                self.stage = stage
-                self.fraction = JOB_SHARE * overall_fraction(stage, fraction)
+            if stage:
+                self.stage, self.fraction = stage, JOB_SHARE * fraction
             return False
         if self.cancelled:
             raise Cancelled()
-        generated, images = self._job.result()
+        heads = self._job.result()
         self.stage = "scene"
         self.waiting = not _scene_can_change()
-        return not self.waiting and self._build(generated, images)
+        return not self.waiting and self._build(heads)
 
-    def _build(self, generated: GeneratedHead, images: dict[str, bytes]) -> bool:
+    def _build(self, heads: list[Encoded]) -> bool:
         if self._builder is None:
-            name = head_name(generated.settings.seed)
-            self._builder = build_steps(generated.rigged, name, metadata_of(generated), images)
+            self._builder = build_all_steps(
+                [
+                    (head.rigged, head_name(head.settings.seed), metadata_of(head), images)
+                    for head, images in heads
+                ]
+            )
         deadline = perf_counter() + STEP_SECONDS
         while perf_counter() < deadline:
             try:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import bpy
 import numpy as np
+
+if TYPE_CHECKING:
+    import bpy
 
 PREFIX = "avatarmmc_"
 VERSION_KEY = PREFIX + "version"
@@ -17,21 +19,30 @@ PART_KEY = PREFIX + "part"  # on every mesh object: the name of its part
 
 
 def head_metadata(
-    settings: Mapping[str, Any], latent: np.ndarray, report: Mapping[str, Any], version: str
+    settings: Mapping[str, Any],
+    latent: np.ndarray,
+    report: Mapping[str, Any],
+    version: str,
+    evidence: Mapping[str, Any] | None = None,
 ) -> dict[str, str]:
     """Return the texts to store on a head, from which it can be made again.
 
     settings: plain values with a "seed"; latent (D,) is kept as base64 of little-endian float32;
-    report: has "model" with "id" and "sha256".  glTF and FBX carry texts unchanged.
+    report: has "model" with "id" and "sha256", and "notes"; evidence: plain values of what was
+    asked for beside the seed.  glTF and FBX carry texts unchanged.
     """
-    return {
+    stored = {
         "version": version,
         "model": report["model"]["id"],
         "model_sha256": report["model"]["sha256"],
         "seed": str(settings["seed"]),
         "settings": json.dumps(settings, sort_keys=True),
         "latent": encode_latent(latent),
+        "notes": json.dumps(report.get("notes", [])),
     }
+    if evidence is not None:
+        stored["evidence"] = json.dumps(evidence, sort_keys=True)
+    return stored
 
 
 def encode_latent(latent: np.ndarray) -> str:

@@ -6,6 +6,8 @@ torch is imported when the first head is asked for, never when Blender starts.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,18 +16,23 @@ from . import torch_library
 from .errors import AvatarError
 
 if TYPE_CHECKING:
+    from .backend.answer.answer import AnswerModels
+    from .backend.diffusion.model import LatentDiffusion
     from .backend.generator.generator import Generator
+    from .backend.perception.network import FaceNetwork
     from .meshing.template import Template
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """The generator, the template that its heads are fitted with, and which weights these are."""
+    """The generator, the template that its heads are fitted with, which weights these are, and the
+    device that they are on."""
 
     generator: Generator
     template: Template
     name: str
     sha256: str
+    device: str = "cpu"
 
 
 def import_torch():
@@ -74,17 +81,49 @@ def choose_device(wanted: str) -> str:
 def load_model(device: str) -> LoadedModel:
     """Return the bundled model on `device`, loaded once; raise AvatarError if it is damaged."""
     import_torch()
-    try:
+    with _explained_weights():
         from .backend.generator.weights import MODEL_ID, load_bundled, weights_hash
         from .template import template_from_model
+
+        generator = load_bundled(device)
+        sha256 = weights_hash()
+    return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256, device)
+
+
+@lru_cache(maxsize=2)
+def load_answer_models(device: str, with_network: bool) -> AnswerModels:
+    """Return the networks behind answers on `device`, loaded once; the one that reads faces only
+    if asked for.  Raises AvatarError if weights are missing, damaged or of another generator."""
+    model = load_model(device)
+    with _explained_weights():
+        from .backend.answer.answer import AnswerModels
+
+        network = _load_face_network(device) if with_network else None
+        return AnswerModels(model.generator, _load_diffusion(device, model.sha256), network)
+
+
+@lru_cache(maxsize=1)
+def _load_diffusion(device: str, generator_hash: str) -> LatentDiffusion:
+    from .backend.diffusion import weights
+
+    return weights.load_diffusion(weights.BUNDLED_WEIGHTS, generator_hash, device)
+
+
+@lru_cache(maxsize=1)
+def _load_face_network(device: str) -> FaceNetwork:
+    from .backend.perception import weights
+
+    return weights.load_face_network(weights.BUNDLED_WEIGHTS, device)
+
+
+@contextmanager
+def _explained_weights() -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise AvatarError(
             f"The Python package {error.name!r} is missing; install it for this Python "
             "and start again (the README says how)."
         ) from error
-    try:
-        generator = load_bundled(device)
-        sha256 = weights_hash()
     except (OSError, ValueError) as error:
         raise AvatarError.from_error(error) from error
-    return LoadedModel(generator, template_from_model(generator.model), MODEL_ID, sha256)

@@ -38,6 +38,11 @@ def check_request(settings: GenerateSettings) -> None:
             f"The model {settings.model} knows no attributes; "
             "leave them out or use the bundled model."
         )
+    if settings.image or settings.segmentation:
+        raise AvatarError(
+            f"The model {settings.model} cannot be asked for a photo or a label map; "
+            "leave them out or use the bundled model."
+        )
     info = next((item for item in listed_models() if item.id == settings.model), None)
     if info is not None and info.problem:
         raise AvatarError(f"The model {settings.model} cannot make heads: {info.problem}.")

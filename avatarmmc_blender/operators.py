@@ -88,7 +88,8 @@ class AVATARMMC_OT_generate(bpy.types.Operator):
         """Make the head and return when it is in the scene, for scripts."""
         try:
             settings = settings_from_panel(context)
-            add_to_scene(*generate_and_encode(settings, lambda stage, fraction: None))
+            for head, images in generate_and_encode(settings, lambda stage, fraction: None):
+                add_to_scene(head, images)
         except AvatarError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}

@@ -1,4 +1,4 @@
-"""From settings to a rigged head: latent, planes, field, surface, fitted and dressed template.
+"""From settings to rigged heads: latents, planes, field, surface, fitted and dressed template.
 
 Knows nothing of Blender; runs in any thread of a process that has torch.
 """
@@ -6,24 +6,26 @@ Knows nothing of Blender; runs in any thread of a process that has torch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import official_pipeline
+from .answers import Finder, Found, find_answers, request_stages
 from .errors import AvatarError
 from .memory import peak_memory
 from .meshing.rigged_head import Part, RiggedHead
 from .models import LoadedModel, choose_device, import_torch, load_model
 from .official_models import OfficialModel, load_official_model
 from .settings import BUNDLED_MODEL, GenerateSettings
-from .stages import Progress, StageClock
+from .stages import SEED_STAGES, Progress, StageClock, WholeProgress
 from .version import VERSION
 
 if TYPE_CHECKING:
+    from .backend.answer.evidence import Evidence
     from .backend.generator.field import GeneratedField
 
 logger = logging.getLogger(__name__)
@@ -34,95 +36,132 @@ LIFE_SCALE = 1.0 / 1.2134
 
 @dataclass(frozen=True)
 class GeneratedHead:
-    """A head, the latent (D,) float32 that it came from, and how it was made."""
+    """A head, the latent that it came from, and how it was made.
+
+    latent: w (256,) of the bundled model, z (z_dim,) of an official one, float32; evidence: what
+    was asked for beside the seed, None for nothing.
+    """
 
     rigged: RiggedHead
     latent: np.ndarray
     settings: GenerateSettings
     report: dict
+    evidence: Evidence | None = None
 
 
-def generate(settings: GenerateSettings, callback: Progress | None = None) -> GeneratedHead:
-    """Return the head of `settings`, in metres at life size.
+def generate(
+    settings: GenerateSettings,
+    callback: Progress | None = None,
+    pixels: Mapping[str, np.ndarray] | None = None,
+) -> list[GeneratedHead]:
+    """Return the heads of `settings`, in metres at life size, `settings.variants` of them.
 
-    callback(stage, fraction) hears of progress; what it raises ends the work.  The same settings
-    give the same head on the same device.  Raises AvatarError with one sentence.
+    callback(stage, fraction of the whole) hears of progress; what it raises ends the work.
+    pixels: pictures (H, W, 3 or 4) uint8 sRGB that are in memory already, by the name of the
+    setting ("image", "segmentation", "mask"), used in place of files.  The same settings give the
+    same heads on the same device.  Raises AvatarError with one sentence.
     """
     settings.check()
+    if settings.model == BUNDLED_MODEL:
+        return run_request(
+            settings,
+            lambda model, clock: _find(settings, pixels or {}, model, clock),
+            callback,
+            request_stages(settings),
+        )
+    official_pipeline.check_request(settings)
+    return _make_heads(
+        settings, callback, SEED_STAGES, _load_official(settings), _find_official(settings),
+        _official_head,
+    )  # fmt: skip
+
+
+def remake(
+    latent: np.ndarray,
+    settings: GenerateSettings,
+    evidence: Evidence | None = None,
+    callback: Progress | None = None,
+) -> GeneratedHead:
+    """Return the head of a latent that a head carries: w (256,), or z (104,) of older heads.
+
+    The same head bit for bit, without the files that it was made from.
+    """
+
+    def find(model: LoadedModel, clock: StageClock) -> Found:
+        return Found(to_w(latent, model)[None], evidence)
+
+    return run_request(replace(settings, variants=1), find, callback)[0]
+
+
+def run_request(
+    settings: GenerateSettings,
+    find: Finder,
+    callback: Progress | None = None,
+    before: Mapping[str, float] = SEED_STAGES,
+) -> list[GeneratedHead]:
+    """Return a head of the bundled model for each latent that `find` finds, e.g. of edited ones.
+
+    settings say seed, device and how fine heads are; before: the stages that `find` names, with
+    their usual length in units of the time of one head.
+    """
+    settings.check()
+    return _make_heads(settings, callback, before, _load_bundled, find, _bundled_head)
+
+
+def _make_heads(
+    settings: GenerateSettings,
+    callback: Progress | None,
+    before: Mapping[str, float],
+    load: Callable[[str, StageClock], LoadedModel | OfficialModel],
+    find: Callable[..., Found],
+    build: Callable[..., RiggedHead],
+) -> list[GeneratedHead]:
+    """Load a model, find latents, and build a head of each; progress and errors are told."""
     device = choose_device(settings.device)
-    clock = StageClock(callback)
+    whole = None
+    if callback is not None:
+        whole = WholeProgress(callback, before, settings.variants)
+    clock = StageClock(whole)
+    heads = []
     with _explained_memory_errors(device):
-        clock("latent", 0.0)
-        if settings.model == BUNDLED_MODEL:
-            model, latent, rigged = _bundled_head(settings, device, clock)
-        else:
-            model, latent, rigged = _official_head(settings, device, clock)
-    seconds = clock.stop()
-    report = _report(settings, device, model, rigged, seconds)
-    return GeneratedHead(rigged, latent, settings, report)
+        clock(next(iter(before)), 0.0)
+        model = load(device, clock)
+        found = find(model, clock)
+        # what was done for all heads at once counts for each in equal parts
+        shared = {name: value / len(found.latents) for name, value in clock.stop().items()}
+        for index, latent in enumerate(found.latents):
+            if whole is not None:
+                whole.start_head(index)
+            own = replace(settings, seed=settings.seed + index, variants=1)
+            clock = StageClock(whole)
+            clock("planes", 0.0)
+            with _explained_surface_errors():
+                rigged = build(latent, model, own, device, clock)
+            seconds = _added(shared, clock.stop())
+            report = _report(own, device, model, found, rigged, seconds)
+            heads.append(GeneratedHead(rigged, latent, own, report, found.evidence))
+    return heads
+
+
+def _added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in (*one, *other)}
 
 
 def _bundled_head(
-    settings: GenerateSettings, device: str, clock: StageClock
-) -> tuple[LoadedModel, np.ndarray, RiggedHead]:
-    model = load_model(device)
-    latent = make_latent(settings, model)
-    clock("planes", 0.0)
-    field = make_field(latent, model, device, tick=clock.tick)
-    with _explained_surface_errors():
-        rigged = _make_head(field, model, settings, clock)
-    return model, latent, rigged
-
-
-def _official_head(
-    settings: GenerateSettings, device: str, clock: StageClock
-) -> tuple[OfficialModel, np.ndarray, RiggedHead]:
-    official_pipeline.check_request(settings)
-    model = load_official_model(settings.model, device, lambda *_: clock.tick())
-    latent = official_pipeline.make_latent(settings, model)
-    clock("planes", 0.0)
-    field = official_pipeline.make_field(latent, model, settings.truncation, tick=clock.tick)
-    clock("surface", 0.0)
-    with _explained_surface_errors():
-        rigged = official_pipeline.make_head(field, model, settings, clock)
-    return model, latent, rigged
-
-
-def make_latent(settings: GenerateSettings, model: LoadedModel) -> np.ndarray:
-    """Return the latent (104,) of the seed, truncated, with the attributes set in it."""
-    from .backend.conditions.attributes import apply_attributes
-    from .backend.synthetic.latent import sample_latents
-
-    head_model = model.generator.model
-    z = sample_latents(1, settings.seed, settings.truncation)[0].to(head_model.v_template)
-    try:
-        z = apply_attributes(z, dict(settings.attributes), head_model)
-    except ValueError as error:
-        raise AvatarError.from_error(error) from error
-    return z.cpu().numpy().astype(np.float32)
-
-
-def make_field(latent: np.ndarray, model: LoadedModel, device: str, tick=None) -> GeneratedField:
-    """Return the field of a latent (104,), which is truncated already."""
-    from .backend.generator.field import GeneratedField
-
-    torch = import_torch()
-    with torch.inference_mode():
-        z = torch.as_tensor(latent, device=device)[None]
-        ws = model.generator.mapping(z)
-        return GeneratedField(model.generator, ws, tick=tick)
-
-
-def _make_head(
-    field: GeneratedField, model: LoadedModel, settings: GenerateSettings, clock: StageClock
+    latent: np.ndarray,
+    model: LoadedModel,
+    settings: GenerateSettings,
+    device: str,
+    clock: StageClock,
 ) -> RiggedHead:
     from .meshing.assemble import assemble_head
     from .meshing.surface import extract_surface
 
+    generated = make_field(latent, model, device, tick=clock.tick)
     clock("surface", 0.0)
-    surface = extract_surface(field, settings.resolution, callback=clock)
+    surface = extract_surface(generated, settings.resolution, callback=clock)
     rigged = assemble_head(
-        field,
+        generated,
         surface,
         model.template,
         texture=settings.texture,
@@ -132,13 +171,93 @@ def _make_head(
     return rigged.scaled(LIFE_SCALE)
 
 
+def _load_bundled(device: str, clock: StageClock) -> LoadedModel:
+    return load_model(device)
+
+
+def _load_official(settings: GenerateSettings) -> Callable[[str, StageClock], OfficialModel]:
+    return lambda device, clock: load_official_model(
+        settings.model, device, lambda *_: clock.tick()
+    )
+
+
+def _find_official(settings: GenerateSettings) -> Callable[..., Found]:
+    def find(model: OfficialModel, clock: StageClock) -> Found:
+        seeds = range(settings.seed, settings.seed + settings.variants)
+        latents = [
+            official_pipeline.make_latent(replace(settings, seed=seed), model) for seed in seeds
+        ]
+        return Found(np.stack(latents))
+
+    return find
+
+
+def _official_head(
+    latent: np.ndarray,
+    model: OfficialModel,
+    settings: GenerateSettings,
+    device: str,
+    clock: StageClock,
+) -> RiggedHead:
+    generated = official_pipeline.make_field(latent, model, settings.truncation, tick=clock.tick)
+    clock("surface", 0.0)
+    return official_pipeline.make_head(generated, model, settings, clock)
+
+
+def make_field(latent: np.ndarray, model: LoadedModel, device: str, tick=None) -> GeneratedField:
+    """Return the field of a latent: w (256,), or z (104,), which is truncated already."""
+    from .backend.generator.field import GeneratedField
+
+    torch = import_torch()
+    with torch.inference_mode():
+        w = torch.as_tensor(to_w(latent, model), device=device)
+        ws = w.expand(1, model.generator.num_ws, -1)
+        return GeneratedField(model.generator, ws, tick=tick)
+
+
+def to_w(latent: np.ndarray, model: LoadedModel) -> np.ndarray:
+    """Return w (256,) float32 of a stored latent: w itself, or z (104,) of older heads.
+
+    Raises AvatarError for a latent of another length.
+    """
+    torch = import_torch()
+    generator = model.generator
+    latent = np.asarray(latent, np.float32)
+    if latent.shape == (generator.config.w_dim,):
+        return latent
+    if latent.shape != (generator.z_dim,):
+        raise AvatarError(
+            f"The latent has {latent.size} numbers, expected {generator.config.w_dim} "
+            f"(or {generator.z_dim}); it is not of the bundled model."
+        )
+    with torch.inference_mode():
+        z = torch.as_tensor(latent, device=generator.model.device)[None]
+        return generator.mapping(z)[0, 0].cpu().numpy()
+
+
+def _find(
+    settings: GenerateSettings,
+    pixels: Mapping[str, np.ndarray],
+    model: LoadedModel,
+    clock: StageClock,
+) -> Found:
+    """Latents of a request: of the seeds alone, or answers to what is asked beside them."""
+    from .backend.synthetic.latent import sample_latents
+
+    if settings.conditioned:
+        return find_answers(settings, pixels, model, clock)
+    seeds = range(settings.seed, settings.seed + settings.variants)
+    latents = [sample_latents(1, seed, settings.truncation)[0].numpy() for seed in seeds]
+    return Found(np.stack([to_w(latent, model) for latent in latents]))
+
+
 @contextmanager
 def _explained_surface_errors() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
         logger.debug("no head", exc_info=True)
-        raise AvatarError(f"This seed gives no head ({error}); try another seed.") from error
+        raise AvatarError.no_head(error) from error
 
 
 @contextmanager
@@ -157,6 +276,7 @@ def _report(
     settings: GenerateSettings,
     device: str,
     model: LoadedModel | OfficialModel,
+    found: Found,
     rigged: RiggedHead,
     seconds: dict[str, float],
 ) -> dict:
@@ -165,6 +285,10 @@ def _report(
     report = {
         "model": {"id": model.name, "sha256": model.sha256},
         "settings": settings.as_dict(),
+        "conditions": {},
+        "notes": list(found.notes),
+        "resampled": 0,
+        **found.report,
         "device": device,
         "versions": {"avatarmmc": VERSION, "torch": torch.__version__, "numpy": np.__version__},
         "seconds": {stage: round(value, 3) for stage, value in seconds.items()},

@@ -40,7 +40,12 @@ def report_page(report: dict, preview: Path | None = None) -> str:
     """Return the report as one self-contained HTML page."""
     settings = report["settings"]
     sections = [] if preview is None else [_picture(preview)]
-    sections.append(_table("Request", [(name, _text(value)) for name, value in settings.items()]))
+    asked = [(name, _text(value)) for name, value in settings.items() if value is not None]
+    sections.append(_table("Request", asked))
+    sections.append(_table("Conditions", _conditions(report)))
+    if report["notes"]:
+        notes = "".join(f"<li>{html.escape(note)}</li>" for note in report["notes"])
+        sections.append(f"<h2>Notes</h2>\n<ul>{notes}</ul>")
     seconds = [(stage, f"{value:.2f}") for stage, value in report["seconds"].items()]
     sections.append(_table("Seconds", seconds))
     parts = [
@@ -59,6 +64,12 @@ def report_page(report: dict, preview: Path | None = None) -> str:
     sections.append(_table("Model and machine", machine))
     title = f"AvatarMMC head, seed {settings['seed']}"
     return _PAGE.format(title=title, body="\n".join(sections))
+
+
+def _conditions(report: dict) -> list[tuple[str, str]]:
+    rows = [(name, _text(value)) for name, value in report["conditions"].items()]
+    rows = rows or [("given", "nothing but the seed")]
+    return [*rows, ("drawn anew by the check", str(report["resampled"]))]
 
 
 def _table(title: str, rows: list[tuple[str, ...]]) -> str:

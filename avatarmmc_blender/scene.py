@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import bpy
 
@@ -56,6 +56,20 @@ def build_steps(
     created: list[bpy.types.ID] = []
     try:
         return (yield from _steps(head, name, metadata, images, created))
+    except BaseException:
+        bpy.data.batch_remove(created)
+        raise
+
+
+def build_all_steps(
+    heads: Sequence[tuple[RiggedHead, str, Mapping[str, str], Mapping[str, bytes] | None]],
+) -> Iterator[float]:
+    """Do the work of `build_steps` for several (head, name, metadata, images), all or none."""
+    created: list[bpy.types.ID] = []
+    try:
+        for index, head in enumerate(heads):
+            for built in _steps(*head, created):
+                yield (index + built) / len(heads)
     except BaseException:
         bpy.data.batch_remove(created)
         raise

@@ -17,7 +17,7 @@ from torch import Tensor
 from avatarmmc_blender.backend.conditions.conditions import Conditions
 from avatarmmc_blender.backend.conditions.measure import measure_attributes
 from avatarmmc_blender.backend.conditions.table import ATTRIBUTES
-from avatarmmc_blender.backend.diffusion.editing import make_edit, run_edit, untouched_rows
+from avatarmmc_blender.backend.diffusion.editing import edit_latents, make_edit
 from avatarmmc_blender.backend.diffusion.guidance import PLAIN, Guidance
 from avatarmmc_blender.backend.diffusion.model import LatentDiffusion
 from avatarmmc_blender.backend.diffusion.sample import SampleSettings, sample
@@ -141,9 +141,9 @@ def editing(model: LatentDiffusion, generator: Generator, heads: int) -> None:
     wanted = {"hair_lightness": 0.9, "hair_grey": 0.0, "hair_red": 0.0}
     edit = make_edit(source, attributes=wanted)
     before = generator.readout(ws).betas
-    for switch in (0.2, 0.4, 0.6, 0.8, 1.0):
-        for keep in ((), untouched_rows(model.space.row_names, list(wanted))):
-            x = run_edit(model, edit, noise, time_grid(20), switch, PLAIN, keep=keep, known=known)
+    for strength in (0.2, 0.4, 0.6, 0.8, 1.0):
+        for lock in (False, True):
+            x = edit_latents(model, edit, known, noise, strength, 20, PLAIN, lock)
             after = model.space.decode(x)
             found = measured(generator, after)
             column = [a.name for a in ATTRIBUTES].index("hair_lightness")
@@ -151,8 +151,8 @@ def editing(model: LatentDiffusion, generator: Generator, heads: int) -> None:
             light = found.attributes[shown, column].mean()
             moved = (generator.readout(after).betas - before).square().mean().sqrt()
             report(
-                switch=switch,
-                kept_rows=len(keep),
+                strength=strength,
+                identity_lock=lock,
                 hair_lightness=round(float(light), 3),
                 shape_change=round(float(moved / before.std()), 3),
             )

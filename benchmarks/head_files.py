@@ -27,7 +27,7 @@ def head_file(settings: GenerateSettings) -> Path:
     path = CACHE / f"{hashlib.sha256(request.encode()).hexdigest()[:16]}.glb"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        generated = generate(settings)
+        generated = generate(settings)[0]
         bpy.ops.wm.read_factory_settings(use_empty=True)
         collection = add_to_scene(generated)
         export_head(find_rig(collection.objects[0]), path)

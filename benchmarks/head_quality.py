@@ -91,7 +91,7 @@ def measure(model: LoadedModel, heads: int = 100, complete: int | None = None) -
     mouth = [view.mouth_at_rest for view in views]
     complete = max(1, heads // 10) if complete is None else complete
     finished = [
-        generate(GenerateSettings(HELD_OUT_SEED + k, resolution=RESOLUTION, texture=128)).rigged
+        generate(GenerateSettings(HELD_OUT_SEED + k, resolution=RESOLUTION, texture=128))[0].rigged
         for k in range(complete)
     ]
     hair = [part for head in finished for part in head.parts if part.name in ("Hair", "Beard")]

@@ -38,7 +38,7 @@ def measure(heads: int = 3, resolution: int = 128, texture: int = 256) -> list[R
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + heads):
             settings = GenerateSettings(seed, resolution=resolution, texture=texture)
-            generated = generate(settings)
+            generated = generate(settings)[0]
             bpy.ops.wm.read_factory_settings(use_empty=True)
             rig = find_rig(add_to_scene(generated).objects[0])
             paths = [Path(folder) / f"{seed}{suffix}" for suffix in SUFFIXES]

@@ -67,3 +67,11 @@ def sample_rigged_head(seed: int = 0) -> RiggedHead:
     eye = _part("Eyes", (0.03, 0, 0), 0.02, iris, LEFT_EYE, looks, seed)
     hair = _part("Hair", (0, 0.08, 0.04), 0.1, strands, NECK, ["browInnerUp", "jawOpen"], seed)
     return RiggedHead(parts=(head, eye, hair), joints=JOINTS)
+
+
+def geometry(generated) -> list[bytes]:
+    """All arrays of the parts of a generated head, to be compared bit for bit."""
+    arrays = []
+    for part in generated.rigged.parts:
+        arrays += [part.vertices, part.faces, part.weights, *part.shape_keys.values()]
+    return [np.ascontiguousarray(array).tobytes() for array in arrays]

@@ -49,6 +49,12 @@ def test_extension_has_the_addon_at_its_root_and_the_libraries_in_it(build):
     assert members["pipeline.py"] == ROOT / "avatarmmc_blender" / "pipeline.py"
 
 
+def test_extension_has_all_weights_that_are_there(build):
+    shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "backend").rglob("bundled.*")}
+    assert "backend/generator/bundled.safetensors" in shipped
+    assert shipped <= set(build.extension_members())
+
+
 def test_extension_leaves_development_behind(build):
     unwanted = ("tests/", "backend/training/", "backend/head_model/build/", "__pycache__")
     assert not [

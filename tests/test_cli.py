@@ -1,15 +1,17 @@
 """The command line: what it refuses, in which words, and what it leaves behind."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from avatarmmc_blender import report as reports
 from avatarmmc_blender.cli import main
+from avatarmmc_blender.cli_output import numbered
 from avatarmmc_blender.errors import AvatarError
 from avatarmmc_blender.files import check_file, written_aside
 from avatarmmc_blender.settings import GenerateSettings, parse_attributes
-from avatarmmc_blender.stages import STAGES, StageClock, overall_fraction
+from avatarmmc_blender.stages import HEAD_STAGES, StageClock, WholeProgress
 
 BAD_REQUESTS = {
     "negative seed": (["--seed", "-1"], "seed is -1"),
@@ -25,6 +27,31 @@ BAD_REQUESTS = {
     "attribute not finite": (["--attribute", "age=nan"], "finite"),
     "attribute twice": (["--attribute", "age=0", "--attribute", "age=1"], "given twice"),
     "unknown option": (["--frobnicate"], "--frobnicate"),
+    "unknown guidance": (["--guidance", "image=2"], "'image' is unknown"),
+    "guidance without a scale": (["--guidance", "photo"], "NAME=VALUE"),
+    "guidance no number": (["--guidance", "photo=much"], "photo is much"),
+    "guidance negative": (["--guidance", "map=-1"], "map is -1"),
+    "guidance not finite": (["--guidance", "map=nan"], "map is nan"),
+    "guidance twice": (["--guidance", "map=1", "--guidance", "map=2"], "given twice"),
+    "no steps": (["--steps", "0"], "steps is 0"),
+    "many steps": (["--steps", "100000"], "1 to 200"),
+    "no variants": (["--variants", "0"], "variants is 0"),
+    "many variants": (["--variants", "17"], "1 to 16"),
+    "variants beyond 31 bits": (["--seed", "2147483647", "--variants", "2"], "lower one"),
+    "unknown method": (["--method", "magic"], "'magic' is unknown"),
+    "search for nothing": (["--method", "optimise"], "give a photo"),
+    "search and refinement": (
+        ["--method", "optimise", "--image", "a.png", "--personalise", "5"],
+        "leave it out",
+    ),
+    "refinement negative": (["--personalise", "-1"], "personalise is -1"),
+    "refinement without a photo": (["--attribute", "age=0", "--personalise", "5"], "give a photo"),
+    "mask of nothing": (["--mask", "a.png"], "give one of them"),
+    "crop of nothing": (["--crop", "1,2,3"], "give a photo"),
+    "crop no numbers": (["--image", "a.png", "--crop", "middle"], "write X,Y,SIDE"),
+    "crop of two numbers": (["--image", "a.png", "--crop", "1,2"], "write X,Y,SIDE"),
+    "crop without a side": (["--image", "a.png", "--crop", "1,2,0"], "the side of its square"),
+    "crop not finite": (["--image", "a.png", "--crop", "nan,2,9"], "the side of its square"),
 }
 
 
@@ -42,7 +69,7 @@ def test_bad_requests_end_in_one_sentence(name, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("output", "words"),
     [
-        ("head.xyz", ".glb, .fbx, .blend"),
+        ("head.xyz", ".glb, .fbx, .blend, .npz"),
         ("nowhere/head.glb", "choose another"),
         ("folder.glb", "it is a folder"),
     ],
@@ -56,7 +83,7 @@ def test_bad_outputs_are_refused_before_the_work(output, words, tmp_path, capsys
 
 def test_no_command_is_wrong_usage(capsys):
     assert main([]) == 2
-    assert "generate|info|models" in capsys.readouterr().err
+    assert "generate|edit|map|models|info" in capsys.readouterr().err
 
 
 def test_attributes_are_numbers_or_choices():
@@ -86,11 +113,21 @@ def test_a_failed_write_keeps_the_old_file(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["preview.png"]
 
 
-def test_overall_fraction_grows_from_0_to_1():
-    fractions = [overall_fraction(stage, part) for stage in STAGES for part in (0.0, 0.5, 1.0)]
-    assert fractions == sorted(fractions)
-    assert fractions[0] == 0.0
+def test_progress_of_the_whole_grows_from_0_to_1():
+    heard = []
+    whole = WholeProgress(lambda *told: heard.append(told), {"photo": 0.1, "latent": 0.2}, heads=2)
+    for stage in ("photo", "latent"):
+        for part in (0.0, 0.5, 1.0):
+            whole(stage, part)
+    for head in range(2):
+        whole.start_head(head)
+        for stage in HEAD_STAGES:
+            for part in (0.0, 0.5, 1.0):
+                whole(stage, part)
+    fractions = [fraction for _, fraction in heard]
+    assert fractions == sorted(fractions) and fractions[0] == 0.0
     assert fractions[-1] == pytest.approx(1.0)
+    assert heard[0][0] == "photo" and heard[-1][0] == "hair 2/2"
 
 
 def test_clock_times_stages_and_passes_cancel_on():
@@ -117,6 +154,9 @@ def test_report_is_written_as_json_and_as_a_page(tmp_path):
     report = {
         "model": {"id": "some-model", "sha256": "ab" * 32},
         "settings": GenerateSettings(seed=5, attributes={"age": 0.5}).as_dict(),
+        "conditions": {"photo": {"given": 0.75}},
+        "notes": ["the photo shows 2 <faces>"],
+        "resampled": 1,
         "device": "cpu",
         "versions": {"torch": "2.13.0"},
         "seconds": {"surface": 1.25, "total": 1.25},
@@ -132,3 +172,18 @@ def test_report_is_written_as_json_and_as_a_page(tmp_path):
     assert "data:image/png;base64," in page
     assert "Head &lt;b&gt;" in page
     assert "age 0.5" in page
+    assert "given 0.75" in page and "2 &lt;faces&gt;" in page
+
+
+def test_files_of_several_heads_are_numbered():
+    paths = [Path("out/head.glb"), Path("head.blend")]
+    assert numbered(paths, 0, 1) == paths
+    assert numbered(paths, 1, 3) == [Path("out/head_2.glb"), Path("head_2.blend")]
+
+
+def test_settings_come_back_from_plain_values():
+    settings = GenerateSettings(
+        attributes={"age": 0.5}, image="a.png", crop=(1.0, 2.0, 3.0), guidance={"photo": 3.0}
+    )
+    stored = json.loads(json.dumps(settings.as_dict()))
+    assert GenerateSettings.from_dict({**stored, "from a later version": 1}) == settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -114,6 +115,17 @@ def test_the_stronger_of_two_contradicting_conditions_wins():
     assert notes[0].endswith("the attribute wins")
     assert kept.attributes_given[0, ATTRIBUTE_INDEX["hair_style"]]
     assert (kept.labels_mask[asked.labels[:, None] == 13] == 0).all()
+
+
+def test_a_photo_is_hidden_where_its_labels_lose():
+    plain = with_attributes(hair_style="bald")
+    photo = some_conditions(1)
+    asked = replace(plain, image=photo.image, image_mask=photo.image_mask)
+    hair = asked.labels[:, None] == 13
+    kept, _ = settle(asked, labels_scale=1.0, attributes_scale=2.0)
+    assert (kept.image_mask[hair] == 0).all() and (asked.image_mask == 1).all()
+    kept, _ = settle(asked, labels_scale=2.0, attributes_scale=1.0)
+    assert (kept.image_mask == 1).all()
 
 
 def test_masked_pixels_contradict_nothing():

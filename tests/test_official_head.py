@@ -66,7 +66,7 @@ def model_id(family: str) -> str:
 @pytest.fixture(scope="module")
 def head(store):
     settings = GenerateSettings(seed=0, model=model_id("next3d"), raw_surface=True, **SMALL)
-    return pipeline.generate(settings)
+    return pipeline.generate(settings)[0]
 
 
 def test_head_is_flame_rigged(head):
@@ -95,7 +95,7 @@ def test_latent_is_that_of_the_public_programs(head):
 
 
 def test_the_same_seed_gives_the_same_bytes(head):
-    again = pipeline.generate(head.settings)
+    again = pipeline.generate(head.settings)[0]
     assert again.rigged.parts[0].vertices.tobytes() == head.rigged.parts[0].vertices.tobytes()
     image, other = (item.rigged.parts[0].materials[0].image for item in (again, head))
     assert np.array_equal(image, other)
@@ -103,7 +103,7 @@ def test_the_same_seed_gives_the_same_bytes(head):
 
 def test_eg3d_makes_a_head_without_a_guiding_mesh(store):
     settings = GenerateSettings(seed=1, model=model_id("eg3d"), **SMALL)
-    part = pipeline.generate(settings).rigged.parts[0]
+    part = pipeline.generate(settings)[0].rigged.parts[0]
     assert part.vertices.shape == (5023, 3) and np.isfinite(part.vertices).all()
     assert 0 <= part.uvs.min() and part.uvs.max() <= 1
 

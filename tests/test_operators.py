@@ -34,7 +34,7 @@ def generate_sample(settings, callback=None):
             callback("surface", step / 10)
         time.sleep(0.01)
     rigged = sample_rigged_head(settings.seed)
-    return pipeline.GeneratedHead(rigged, np.zeros(104, np.float32), settings, REPORT)
+    return [pipeline.GeneratedHead(rigged, np.zeros(256, np.float32), settings, REPORT)]
 
 
 @pytest.fixture

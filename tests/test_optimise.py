@@ -29,9 +29,7 @@ from avatarmmc_blender.backend.optimise.optimise import (
 from avatarmmc_blender.backend.optimise.photo_target import photo_target
 from avatarmmc_blender.backend.optimise.picture import draw
 from avatarmmc_blender.backend.optimise.visible import Camera, find_visible
-from avatarmmc_blender.backend.perception.framing import Frame
 from avatarmmc_blender.backend.perception.network import FaceNetwork
-from avatarmmc_blender.backend.perception.reading import FaceReading
 from avatarmmc_blender.backend.synthetic.labels import LABEL_INDEX
 from avatarmmc_blender.backend.training.latents import sample_training_latents
 
@@ -196,20 +194,14 @@ def test_a_refined_head_is_nearer_to_its_photo_and_to_itself(images, space, head
 
 def test_a_photo_that_was_read_is_a_target(images, space, head):
     """The average head is drawn to a photo whose camera nobody knows."""
-    reading = FaceReading(
-        frame=Frame(0.5, 0.5, 1.0),
-        image=head.conditions.image[0],
-        given=torch.ones(1, 128, 128),
-        labels=head.labels,
-        landmarks=head.landmarks,
-        angles=torch.zeros(3),
-        rotation=head.camera.cam2world[:3, :3].T,
-        embedding=torch.zeros(128),
-        notes=(),
-    )
     start = torch.zeros(1, *space.shape)
-    target = photo_target(images, space.decode(start), reading)
-    assert target.conditions.given("image").all() and target.conditions.given("labels").all()
+    target = photo_target(
+        images.generator,
+        space.decode(start),
+        only(head.conditions, "image", "labels"),
+        head.landmarks,
+        head.camera.cam2world[:3, :3].T,
+    )
     seen = []
     personalise(
         images, space, start, target, search=Search(steps=10, rate=0.05, size=SIZE),

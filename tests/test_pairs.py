@@ -7,11 +7,10 @@ import torch
 
 from avatarmmc_blender.backend.generator.cameras import look_at
 from avatarmmc_blender.backend.generator.fast_images import project
-from avatarmmc_blender.backend.perception.framing import SIZE, Frame, frame_around
+from avatarmmc_blender.backend.perception.framing import SIZE, Frame, crop_intrinsics, frame_around
 from avatarmmc_blender.backend.synthetic.latent import LATENT_DIM, SHAPE_DIM, STYLE_SLICE
 from avatarmmc_blender.backend.training.pairs import (
     Views,
-    crop_intrinsics,
     draw_views,
     random_camera,
     read_pool,

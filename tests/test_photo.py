@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from avatarmmc_blender.backend.perception.photo import LARGEST, PhotoError, load_photo
+from avatarmmc_blender.backend.perception.photo import LARGEST, PhotoError, photo_of_pixels
+from avatarmmc_blender.backend.perception.photo_file import load_photo
 
 RED = (200, 40, 30)
 
@@ -100,6 +101,7 @@ def test_large_pictures_are_read_smaller(tmp_path):
     Image.new("RGB", (20_000, 1000), RED).save(tmp_path / "wide.jpg")
     photo = load_photo(tmp_path / "wide.jpg")
     assert max(photo.image.shape) <= LARGEST and "read smaller" in photo.notes[0]
+    assert photo.scale == max(photo.image.shape) / 20_000
 
 
 def test_20000_pixels_square_is_refused_before_it_is_decoded(tmp_path):
@@ -160,3 +162,31 @@ def test_animation_gives_its_first_picture(tmp_path):
     picture().save(tmp_path / "a.gif", save_all=True, append_images=[Image.new("RGB", (64, 48))])
     photo = load_photo(tmp_path / "a.gif")
     assert "the first is used" in photo.notes[0] and corner(photo)[0] > 0.7
+
+
+def test_pixels_in_memory():
+    pixels = np.array(picture((3000, 2000)).convert("RGBA"))
+    pixels[:, :600, 3] = 0
+    photo = photo_of_pixels(pixels)
+    assert photo.image.shape == (3, 1365, 2048) and photo.scale == LARGEST / 3000
+    assert torch.allclose(photo.image[:, 1, -1], torch.tensor(RED) / 255)
+    assert not photo.given[0, :, :400].any() and photo.given[0, :, 420:].all()
+    small = photo_of_pixels(np.array(picture()))
+    assert small.scale == 1.0 and small.given.all() and small.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((64, 64), np.uint8), "expected pixels"),
+        (np.zeros((64, 64, 3), np.float32), "expected pixels"),
+        (np.zeros((0, 64, 3), np.uint8), "expected pixels"),
+        (np.zeros((64, 3, 3), np.uint8), "at least 32"),
+        (np.zeros((32, 9000, 3), np.uint8), "too narrow"),
+        (np.zeros((64, 64, 4), np.uint8), "transparent all over"),
+        (np.broadcast_to(np.uint8(0), (20_000, 20_000, 3)), "make it smaller"),
+    ],
+)
+def test_pixels_that_are_no_photo_are_refused(pixels, message):
+    with pytest.raises(PhotoError, match=message):
+        photo_of_pixels(pixels)

@@ -9,7 +9,9 @@ from avatarmmc_blender.backend.conditions.conditions import Conditions, encode_a
 from avatarmmc_blender.backend.diffusion.denoiser import DenoiserConfig
 from avatarmmc_blender.backend.diffusion.model import LatentDiffusion
 from avatarmmc_blender.backend.encoders.visual import Seen
+from avatarmmc_blender.backend.generator.generator import Generator
 from avatarmmc_blender.backend.latent.w_space import WSpace
+from avatarmmc_blender.backend.training.latents import sample_training_latents
 
 CONTEXT_WIDTH = 32
 CONFIG = DenoiserConfig(width=32, multipliers=(1, 2), head_width=16, context_width=CONTEXT_WIDTH)
@@ -53,6 +55,16 @@ def tiny_model(visual: bool = True) -> LatentDiffusion:
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model.eval().requires_grad_(False)
+
+
+def fitted_model(generator: Generator) -> LatentDiffusion:
+    """The tiny model with the statistics of a generator's latents."""
+    with torch.no_grad():
+        ws = generator.mapping(sample_training_latents(600, torch.Generator().manual_seed(0)))
+        read = generator.readout(ws)
+    model = tiny_model()
+    model.space.fit(ws[:, 0], read.betas, read.values)
+    return model
 
 
 def some_conditions(batch: int = 2, size: int = 16) -> Conditions:

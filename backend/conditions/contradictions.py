@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from .conditions import ATTRIBUTE_INDEX, Conditions, decode_attributes
-from .regions import class_mask, shape_region
+from .regions import class_mask, dilate, shape_region
 
 _FEW_PIXELS = 12  # of 128 x 128; fewer are slips of the brush
 _MUCH_HAIR = 300
+_RIM = 3  # pixels around a hidden region that the photo may show of it
 _NEARLY_ALL = 0.95  # share of the map that must be given to say that something is absent
 _HAIRLESS = ("bald", "horseshoe")
 _MALE, _FEMALE = -0.1, 0.2  # masculinity below which no beard shows, above which no earrings
@@ -66,13 +67,15 @@ def settle(
 ) -> tuple[Conditions, list[str]]:
     """Conditions without contradictions, and a sentence for each that was found.
 
-    The scales are those of guidance; where they are equal the label map wins.
+    The scales are those of guidance; where they are equal the label map wins.  Where it loses, the
+    photo is hidden too.
     """
     notes: list[str] = []
     if conditions.attributes.shape[1] != len(ATTRIBUTE_INDEX):
         return conditions, notes  # of an official generator: no rules are known
     given = conditions.attributes_given.clone()
     mask = None if conditions.labels_mask is None else conditions.labels_mask.clone()
+    photo = None if conditions.image_mask is None else conditions.image_mask.clone()
     for i, attributes in enumerate(decode_attributes(conditions.attributes, given)):
         notes += _within_attributes(attributes, i, len(conditions))
         if mask is None or not labels_scale or not attributes_scale:
@@ -84,9 +87,12 @@ def settle(
             else:
                 region = shape_region(conditions.labels[i : i + 1], rule.attribute)[0]
                 mask[i] = torch.where(region, 0.0, mask[i])
+                if photo is not None:  # shows what its labels show
+                    photo[i] = torch.where(dilate(region[None], _RIM)[0], 0.0, photo[i])
                 winner = "the attribute"
             notes.append(_name(i, len(conditions)) + f"{rule.text}; {winner} wins")
-    return replace(conditions, attributes_given=given, labels_mask=mask), notes
+    settled = replace(conditions, attributes_given=given, labels_mask=mask, image_mask=photo)
+    return settled, notes
 
 
 def _broken(conditions: Conditions, attributes: dict[str, float | str]) -> list[_Rule]:

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..synthetic.labels import LABEL_INDEX
+from ..synthetic.labels import LABEL_INDEX, LABELS
+from .table import ATTRIBUTES
 
 _FACE = ("skin", "neck", "nose", "u_lip", "l_lip", "mouth", "l_ear", "r_ear")
 _EYES = ("l_eye", "r_eye")
@@ -64,6 +65,15 @@ COLORS: dict[str, tuple[str, ...]] = {
     "beard_length": ("skin", *_LIPS),
     "iris_hue": _EYES,
 }
+# What lies before what: of two classes that meet in a changed pixel, the one in front has changed.
+_LAYERS: tuple[tuple[str, ...], ...] = (
+    ("background",),
+    ("skin", "neck"),
+    ("nose", *_LIPS, *_EYES, *_BROWS, *_EARS),
+    ("hair", "cloth"),
+    ("eye_g", "ear_r", "hat", "neck_l"),
+)
+_LAYER = {name: layer for layer, names in enumerate(_LAYERS) for name in names}
 # What a new thing covers is not yet of its class: these hide more than the class itself.
 _WIDER: dict[str, tuple[str, ...]] = {
     "glasses": (*_EYES, *_BROWS),
@@ -71,6 +81,8 @@ _WIDER: dict[str, tuple[str, ...]] = {
     "hair_length": (*_EARS, "background", "neck"),
     "earrings": _EARS,
 }
+
+_OF_MASK, _OF_CLASS = 0.1, 0.25  # shares from which a mask is about a class
 
 
 def class_mask(labels: Tensor, classes: tuple[str, ...]) -> Tensor:
@@ -91,9 +103,47 @@ def color_region(labels: Tensor, attribute: str) -> Tensor:
     return class_mask(labels, classes)
 
 
-def attributes_of_classes(classes: tuple[str, ...]) -> tuple[str, ...]:
-    """Attributes that repainting `classes` puts in question: those that shape them."""
-    return tuple(name for name, shaped in SHAPES.items() if set(shaped) & set(classes))
+def repainted_classes(before: Tensor, after: Tensor) -> tuple[str, ...]:
+    """Classes that were changed by painting labels `after` over labels `before`, both (B, S, S).
+
+    Hair painted over skin changes the hair: what is behind stays what it was.
+    """
+    changed = before != after
+    pairs = torch.stack([before[changed], after[changed]], 1).unique(dim=0).tolist()
+    touched: set[str] = set()
+    for pair in pairs:
+        names = [LABELS[i] for i in pair]
+        front = max(_LAYER[name] for name in names)
+        touched |= {name for name in names if _LAYER[name] == front}
+    return tuple(name for name in LABELS if name in touched)
+
+
+def masked_classes(labels: Tensor, mask: Tensor) -> tuple[str, ...]:
+    """Classes of labels (B, S, S) that a mask (B, 1, S, S) bool is about: much of the mask or of
+    the class lies within."""
+    found = []
+    for index in labels[mask[:, 0]].unique().tolist():
+        own = (labels == index)[:, None]
+        within = int((own & mask).sum())
+        if within > _OF_MASK * int(mask.sum()) or within > _OF_CLASS * int(own.sum()):
+            found.append(LABELS[index])
+    return tuple(found)
+
+
+def attributes_of_classes(classes: tuple[str, ...], colors: bool = False) -> tuple[str, ...]:
+    """Attributes that changing `classes` puts in question: those that shape them, and those that
+    colour them if `colors`.
+
+    What shapes the whole face is put in question by the skin only, not by a nose.
+    """
+
+    def about(touched: tuple[str, ...]) -> bool:
+        return bool({"skin"} & set(classes) if "skin" in touched else set(touched) & set(classes))
+
+    found = {name for name, shaped in SHAPES.items() if about(shaped)}
+    if colors:
+        found |= {name for name, colored in COLORS.items() if about(colored)}
+    return tuple(a.name for a in ATTRIBUTES if a.name in found)
 
 
 def dilate(mask: Tensor, radius: int) -> Tensor:

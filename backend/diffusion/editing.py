@@ -1,8 +1,11 @@
-"""Editing in two stages: reconstruct under the source's conditions, then go on under the edited.
+"""Local editing of heads whose latents are known.
 
-The way from noise to a head is walked under the original conditions down to the time `switch`, and
-under the edited ones from there.  Switched early (near 1) the edit is strong, switched late (near
-0) the head stays itself.  With equal conditions the way is that of plain sampling, bit for bit.
+A known latent is noised to the time `strength`, and from there walked to the end twice with the
+same noise: under the conditions that describe the head as it is, and under the edited ones.  What
+the second way has over the first is added to the latent.  So whatever the model would have changed
+anyway cancels, and with equal conditions the head stays what it is, bit for bit.  Where one of
+several choices changes (a style of hair) there is nothing to add, since the mixture of two styles
+is none, and those rows are the second way's own.
 """
 
 from __future__ import annotations
@@ -13,40 +16,82 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from ..conditions.conditions import Conditions, encode_attributes
+from ..conditions.conditions import ATTRIBUTE_INDEX, Conditions, encode_attributes
 from ..conditions.regions import (
     attributes_of_classes,
     color_region,
     dilate,
+    masked_classes,
+    repainted_classes,
     shape_region,
 )
-from ..conditions.table import ATTRIBUTES
-from ..synthetic.labels import LABELS
+from ..conditions.table import ATTRIBUTES, Attribute
 from .guidance import Guidance, guided
 from .model import LatentDiffusion
-from .samplers import Adjust, Callback, dpm_solver_2m
+from .samplers import Adjust, Callback, dpm_solver_2m, time_grid
 from .schedule import diffuse
 
 DILATION = 5  # pixels
-# group of the attribute table -> parts of a head (rows of the latent) that it may touch
+_SAME = 1e-3  # of the range: numbers asked for that a head has already
+# parts of a head (rows of the latent) that an attribute may touch: by its group, or by its name
 _GROUP_PARTS = {
     "Face": ("shape",),
     "Skin": ("skin",),
-    "Hair": ("hair", "hair color", "beard"),
-    "Eyes": ("eyes", "shape"),
+    "Hair": ("hair",),
+    "Eyes": ("shape",),
     "Accessories": ("accessories",),
+}
+_PARTS = {
+    "age": ("shape", "skin", "hair color"),
+    "masculinity": ("shape", "skin", "eyes", "beard"),
+    "hair_lightness": ("hair color",),
+    "hair_red": ("hair color",),
+    "hair_grey": ("hair color",),
+    "beard": ("beard",),
+    "beard_length": ("beard",),
+    "iris_hue": ("eyes",),
+    "brow_thickness": ("eyes",),
+    "brow_arch": ("eyes",),
+    "brow_slope": ("eyes",),
+}
+# what another choice of an attribute makes meaningless
+_FOLLOWS = {
+    "hair_style": ("hair_volume", "hair_length", "hairline", "hair_curl", "parting"),
+    "beard": ("beard_length",),
 }
 
 
 @dataclass(frozen=True)
 class Edit:
     """Conditions before and after, the region (B, 1, S, S) bool that changes (None: no picture),
-    and the names of the attributes that were changed or released."""
+    the names of the attributes that were asked to be otherwise, and of those released for it."""
 
     source: Conditions
     edited: Conditions
     region: Tensor | None
-    changed: tuple[str, ...]
+    asked: tuple[str, ...] = ()
+    released: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Attributes that the edit may change."""
+        return (*self.asked, *self.released)
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the conditions are the same before and after."""
+        return _equal(self.source, self.edited)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Another picture of heads: image (B, 3, S, S) and image_mask, labels (B, S, S) and
+    labels_mask as in `Conditions`; labels may be None."""
+
+    image: Tensor
+    image_mask: Tensor
+    labels: Tensor | None = None
+    labels_mask: Tensor | None = None
 
 
 def make_edit(
@@ -54,38 +99,91 @@ def make_edit(
     labels: Tensor | None = None,
     mask: Tensor | None = None,
     attributes: Mapping[str, float | str] | None = None,
+    picture: Picture | None = None,
 ) -> Edit:
     """Edited conditions: `source` with a repainted map, an erased region, other attributes.
 
-    labels: (B, S, S) int64; mask: (B, 1, S, S) bool, what the user marked; attributes by name, the
-    same for all heads.  Photo and labels are hidden where the edit may change them, attributes that
-    the painted classes put in question are released.
+    labels: (B, S, S) int64; mask: (B, 1, S, S) bool, where what is not repainted is free;
+    attributes by name, the same for all heads; picture: seen within the mask, or everywhere, in
+    place of the source's.  Photo and labels are hidden where the edit may change them, attributes
+    that the painted or marked classes put in question are released.
     """
-    attributes = dict(attributes or {})
-    values, given = source.attributes.clone(), source.attributes_given.clone()
-    changed: set[str] = set()
-    region = None if mask is None else dilate(mask, DILATION)
-    new = source
-    if labels is not None:
-        if source.labels is None:
-            raise ValueError("a repainted label map needs the head's own map to compare with")
-        repainted = (labels != source.labels)[:, None]
-        region = _join(region, dilate(repainted, DILATION))
-        touched = torch.cat([labels[repainted[:, 0]], source.labels[repainted[:, 0]]]).unique()
-        changed |= set(attributes_of_classes(tuple(LABELS[i] for i in touched.tolist())))
-        new = replace(new, labels=labels)
-    if region is not None:
-        new = _hide(new, region, hide_labels=labels is None)
-    for i, attribute in enumerate(ATTRIBUTES):
-        if attribute.name in changed:
-            given[:, i] = False
-    if attributes:
-        wanted, asked = encode_attributes([attributes])
-        values = torch.where(asked.to(given.device), wanted.to(values), values)
-        given = given | asked.to(given.device)
-        new, region = _hide_for_attributes(new, source, attributes, region)
-    edited = replace(new, attributes=values, attributes_given=given)
-    return Edit(source, edited, region, tuple(sorted(changed | set(attributes))))
+    if source.labels is None and (labels is not None or mask is not None or picture is not None):
+        raise ValueError("an edit of the picture needs the head's own label map to compare with")
+    attributes = attributes or {}
+    asked = _asked_otherwise(source, attributes)
+    new, region, released = source, None, set()
+    painted = None if labels is None else (labels != source.labels)[:, None]
+    if picture is not None:
+        new, region = _show(source, picture, mask)
+        inside = torch.ones_like(region) if mask is None else mask
+        seen = [source.labels] + ([] if new.labels is None else [new.labels])
+        classes = {name for one in seen for name in masked_classes(one, inside)}
+        released |= set(attributes_of_classes(tuple(classes), colors=True))
+    elif mask is not None:
+        region = dilate(mask, DILATION)
+        free = region if painted is None else region & ~painted
+        new = _hide(_hide(new, free, hide_labels=True), region, hide_labels=False)
+        released |= set(attributes_of_classes(masked_classes(source.labels, mask), colors=True))
+    if painted is not None and bool(painted.any()):
+        around = dilate(painted, DILATION)
+        new = replace(_hide(new, around, hide_labels=False), labels=labels)
+        region = _join(region, around)
+        released |= set(attributes_of_classes(repainted_classes(source.labels, labels)))
+    for name in asked:
+        released |= set(_FOLLOWS.get(name, ()))
+    new, region = _hide_for_attributes(new, source, asked, region)
+    new, lost = _with_attributes(new, asked, released - set(attributes))
+    return Edit(source, new, region, tuple(asked), lost)
+
+
+def _asked_otherwise(
+    source: Conditions, attributes: Mapping[str, float | str]
+) -> dict[str, float | str]:
+    """Those of the attributes that not every head has already."""
+    wanted, _ = encode_attributes([attributes])
+    found = {}
+    for name, value in attributes.items():
+        column = ATTRIBUTE_INDEX[name]
+        attribute = ATTRIBUTES[column]
+        away = (source.attributes[:, column] - wanted[0, column].to(source.attributes)).abs()
+        has = away <= _SAME * (attribute.maximum - attribute.minimum)
+        if not bool((has & source.attributes_given[:, column]).all()):
+            found[name] = value
+    return found
+
+
+def _with_attributes(
+    new: Conditions, asked: Mapping[str, float | str], released: set[str]
+) -> tuple[Conditions, tuple[str, ...]]:
+    """Conditions with attributes asked for and without those released, and which were given."""
+    wanted, is_asked = (part.to(new.attributes.device) for part in encode_attributes([asked]))
+    values = torch.where(is_asked, wanted.to(new.attributes), new.attributes)
+    given = new.attributes_given.clone()
+    names = [a.name for a in ATTRIBUTES if a.name in released]
+    lost = tuple(name for name in names if bool(given[:, ATTRIBUTE_INDEX[name]].any()))
+    for name in names:
+        given[:, ATTRIBUTE_INDEX[name]] = False
+    return replace(new, attributes=values, attributes_given=given | is_asked), lost
+
+
+def _show(source: Conditions, picture: Picture, mask: Tensor | None) -> tuple[Conditions, Tensor]:
+    """The source with a picture within the mask, hidden around it, and the region of both."""
+    if mask is None:
+        everywhere = torch.ones_like(picture.image_mask, dtype=torch.bool)
+        return replace(source, **vars(picture)), everywhere
+    region = dilate(mask, DILATION)
+    hidden = _hide(source, region, hide_labels=True)
+    image = torch.where(mask, picture.image, source.image)
+    image_mask = torch.where(mask, picture.image_mask, hidden.image_mask)
+    labels, labels_mask = source.labels, hidden.labels_mask
+    if picture.labels is not None:
+        labels = torch.where(mask[:, 0], picture.labels, labels)
+        labels_mask = torch.where(mask, picture.labels_mask, labels_mask)
+    shown = replace(
+        source, image=image, image_mask=image_mask, labels=labels, labels_mask=labels_mask
+    )
+    return shown, region
 
 
 def _hide_for_attributes(
@@ -119,78 +217,72 @@ def _join(a: Tensor | None, b: Tensor) -> Tensor:
 
 def untouched_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
     """Rows of the latent that an edit of the attributes `changed` may not touch."""
-    groups = {a.group for a in ATTRIBUTES if a.name in changed}
-    touched = {part for group in groups for part in _GROUP_PARTS[group]}
-    return tuple(i for i, name in enumerate(row_names) if name not in (*touched, "rest"))
+    touched = set(_rows(row_names, [a for a in ATTRIBUTES if a.name in changed]))
+    return tuple(row for row in range(len(row_names)) if row not in touched)
 
 
-def run_edit(
+def chosen_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
+    """Rows of the latent that hold one of several choices among the attributes `changed`."""
+    return _rows(row_names, [a for a in ATTRIBUTES if a.name in changed and a.choices])
+
+
+def _rows(row_names: Sequence[str], attributes: Sequence[Attribute]) -> tuple[int, ...]:
+    parts = {part for a in attributes for part in _PARTS.get(a.name, _GROUP_PARTS[a.group])}
+    return tuple(row for row, name in enumerate(row_names) if name in parts)
+
+
+def edit_latents(
     model: LatentDiffusion,
     edit: Edit,
+    known: Tensor,
     noise: Tensor,
-    times: list[float],
-    switch: float,
+    strength: float,
+    steps: int,
     guidance: Guidance,
-    keep: Sequence[int] = (),
-    known: Tensor | None = None,
+    lock: bool = True,
     callback: Callback | None = None,
 ) -> Tensor:
-    """Latents (B, k, d) of edited heads, from noise (B, k, d) along `times`.
+    """Latents (B, k, d) of edited heads from `known` ones and noise, both (B, k, d).
 
-    Rows in `keep` stay what they are on the source's own way.  `known` (B, k, d) are the source's
-    latents where they are known: then the way starts from them, noised to `switch`.
+    strength: time to which the latents are noised, 0 (nothing changes) to 1 (the edited conditions
+    say what there is to say).  With `lock` rows that the edit may not touch stay what they are.
+    callback hears of 2 x steps steps, with the latents known for the first half.
     """
-    if not 0.0 <= switch <= 1.0:
-        raise ValueError(f"the time to switch is {switch}; use a number from 0 to 1")
-    before = guided(model, edit.source, guidance)
-    after = guided(model, edit.edited, guidance)
-    start, x = 0, noise
-    if known is not None:
-        start = next((i for i, t in enumerate(times) if t <= switch), len(times) - 1)
-        x = _noised(known, noise, times[start])
-    if start == len(times) - 1:
-        return x
-    first = next((i for i, t in enumerate(times[start:]) if t <= switch), len(times))
-    same = _equal(edit.source, edit.edited)
+    if not 0.0 <= strength <= 1.0:
+        raise ValueError(f"the strength of an edit is {strength}; use a number from 0 to 1")
+    if strength == 0.0 or edit.is_nothing:
+        return known
+    times = time_grid(steps, strength)
+    start = diffuse(known, noise, known.new_full((len(known),), strength))
+    names = model.space.row_names
+    keep = list(untouched_rows(names, edit.changed)) if lock else []
+    adjust = _keep_rows(known, noise, keep) if keep else None
 
-    def predict(y: Tensor, t: Tensor) -> Tensor:
-        return after(y, t) if float(t[0]) <= switch else before(y, t)
+    def walk(conditions: Conditions, hear: Callback | None) -> Tensor:
+        return dpm_solver_2m(guided(model, conditions, guidance), start, times, hear, adjust)
 
-    adjust = None
-    if keep:
-        path = _source_path(before, noise, times, known)
-        adjust = _keep_rows(path, list(keep))
-    restarts = () if same else (first,)
-    return dpm_solver_2m(predict, x, times[start:], callback, adjust, restarts)
+    def first(step: int, clean: Tensor) -> None:
+        callback(step, known)
 
+    def second(step: int, clean: Tensor) -> None:
+        callback(steps + step, known + (clean - before))
 
-def _source_path(
-    before, noise: Tensor, times: list[float], known: Tensor | None
-) -> dict[float, Tensor]:
-    """The source's latents at each time: on the way sampled, or noised where they are known."""
-    if known is not None:
-        return {t: _noised(known, noise, t) for t in times[1:]}
-    path: dict[float, Tensor] = {}
-
-    def record(x: Tensor, t: float) -> Tensor:
-        path[t] = x
-        return x
-
-    dpm_solver_2m(before, noise, times, adjust=record)
-    return path
+    before = walk(edit.source, callback and first)
+    after = walk(edit.edited, callback and second)
+    edited = known + (after - before)
+    chosen = list(chosen_rows(names, edit.changed))
+    edited[:, chosen] = after[:, chosen]
+    return edited
 
 
-def _keep_rows(path: dict[float, Tensor], rows: list[int]) -> Adjust:
+def _keep_rows(known: Tensor, noise: Tensor, rows: list[int]) -> Adjust:
     def adjust(x: Tensor, t: float) -> Tensor:
+        own = known if t <= 0.0 else diffuse(known, noise, known.new_full((len(known),), t))
         x = x.clone()
-        x[:, rows] = path[t][:, rows]
+        x[:, rows] = own[:, rows]
         return x
 
     return adjust
-
-
-def _noised(known: Tensor, noise: Tensor, t: float) -> Tensor:
-    return known if t <= 0.0 else diffuse(known, noise, known.new_full((len(known),), t))
 
 
 def _equal(a: Conditions, b: Conditions) -> bool:

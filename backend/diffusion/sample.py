@@ -19,13 +19,15 @@ Sampler = Literal["dpm", "ddim"]
 
 @dataclass(frozen=True)
 class SampleSettings:
-    """How to sample: evaluations of the denoiser, seed of the first variant, how many variants."""
+    """How to sample: evaluations of the denoiser, seed of the first variant, how many variants,
+    and the share of the noise to start from: less than 1 draws nearer to the average answer."""
 
     steps: int = 20
     seed: int = 0
     variants: int = 1
     guidance: Guidance = field(default_factory=Guidance)
     sampler: Sampler = "dpm"
+    truncation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def sample(
     conditions, notes = settle(conditions, guidance.labels, guidance.attributes)
     noise = draw_noise(settings.variants, model.space.shape, settings.seed)
     noise = noise.repeat(len(conditions), 1, 1)
-    noise = noise.to(conditions.attributes)
+    noise = settings.truncation * noise.to(conditions.attributes)
     predict = guided(model, conditions, guidance)
     walk = {"dpm": dpm_solver_2m, "ddim": ddim}[settings.sampler]
     latents = walk(predict, noise, time_grid(settings.steps), callback)

@@ -6,7 +6,7 @@ Both are deterministic: the same noise, steps and predictor give the same latent
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -67,12 +67,10 @@ def dpm_solver_2m(
     times: list[float],
     callback: Callback | None = None,
     adjust: Adjust | None = None,
-    restarts: Collection[int] = (),
 ) -> Tensor:
     """Denoise x (B, k, d) along `times` by DPM-Solver++(2M) (Lu et al. 2022, algorithm 2).
 
-    The first step, the last one, and those in `restarts`, before which the conditions changed,
-    are of first order and forget what was predicted before.
+    The first step and the last one are of first order.
     """
     previous, previous_gap = None, 0.0
     for step, (now, then) in enumerate(zip(times[:-1], times[1:], strict=True)):
@@ -80,7 +78,7 @@ def dpm_solver_2m(
         if callback is not None:
             callback(step, clean)
         gap = _half_log_snr(then) - _half_log_snr(now)
-        first_order = previous is None or step in restarts or then <= 0.0
+        first_order = previous is None or then <= 0.0
         if first_order:
             x = _move(clean, noise, then)
         else:

@@ -108,9 +108,13 @@ def sample_checked(
     )
 
 
+# style rows (1, R, W) of one head, what was asked of it, and the map's camera -> what is wrong
+Check = Callable[[Tensor, Conditions, tuple[Tensor, Tensor] | None], Verdict]
+
+
 def sample_with_check(
     model: LatentDiffusion,
-    check: SelfCheck,
+    check: Check,
     conditions: Conditions,
     settings: SampleSettings,
     callback: Callback | None = None,

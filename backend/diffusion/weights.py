@@ -17,6 +17,7 @@ from ..weights_file import WeightsKind
 from .denoiser import DenoiserConfig
 from .model import LatentDiffusion
 
+BUNDLED_WEIGHTS = Path(__file__).with_name("bundled.safetensors")
 MODEL_ID = "avatarmmc-diffusion-1"
 _TABLES = {"bundled": ATTRIBUTES, "celeba": CELEBA_ATTRIBUTES}
 

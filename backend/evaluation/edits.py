@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..conditions.conditions import ATTRIBUTE_INDEX, Conditions, decode_attributes
+from ..answer.portrait import own_conditions
+from ..conditions.conditions import ATTRIBUTE_INDEX, decode_attributes
 from ..conditions.measure import measure_attributes
 from ..conditions.table import ATTRIBUTES
 from ..diffusion.editing import Edit, make_edit
 from ..generator.fast_images import HeadImage
 from .held_out import HeldOutHead
-from .measures import body, embedding, soft_light, view
+from .measures import body, embedding, view
 from .methods import Method
 from .quality import Bench
 
@@ -62,16 +63,6 @@ def choose_edit(head: HeldOutHead) -> str:
     return names[head.number % len(names)]
 
 
-@torch.no_grad()
-def source_conditions(head: HeldOutHead, picture: HeadImage) -> Conditions:
-    """All that is known of a generated head that is to be edited: its own picture and labels."""
-    own = head.conditions
-    image = soft_light(picture, head.camera.cam2world)
-    return Conditions(
-        own.attributes, own.attributes_given, image, own.image_mask, own.labels, own.labels_mask
-    )
-
-
 @dataclass(frozen=True)
 class Edited:
     """Pictures before and after an edit, the edit, and the edited latent (1, k, d)."""
@@ -93,7 +84,7 @@ def run(bench: Bench, method: Method, head: HeldOutHead, name: str | None = None
     name = name or choose_edit(head)
     asked = possible_edits(head)[name]
     before = view(body(bench.images, head.ws), head.camera)
-    edit = make_edit(source_conditions(head, before), attributes=asked)
+    edit = make_edit(own_conditions(bench.images, head.ws, head.camera), attributes=asked)
     latent = method.edit(head, bench.space.encode(head.ws), edit)
     after = view(body(bench.images, bench.space.decode(latent)), head.camera)
     return Edited(name, before, after, edit, latent, asked)

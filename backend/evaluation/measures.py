@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..answer.portrait import soft_light
 from ..conditions.measure import measure_attributes
 from ..conditions.table import ATTRIBUTES
 from ..generator.cameras import PORTRAIT_DISTANCE, PORTRAIT_TARGET, orbit_camera, portrait_camera
@@ -15,18 +16,15 @@ from ..generator.fast_images import FastImages, HeadImage, PosedHead, project
 from ..head_model.arkit import EXPRESSIONS
 from ..head_model.closest import ClosestPoint
 from ..optimise.visible import Camera
-from ..perception.framing import SIZE, frame_around
+from ..perception.framing import SIZE, crop_intrinsics, frame_around
 from ..perception.network import FaceNetwork
 from ..perception.parser import overlaps
-from ..training.pairs import crop_intrinsics
 from .room import develop, shade, studio
 
 QUOTED_HEIGHT_MM = 230.0
 _FACE_BACK, _FACE_LOW, _FACE_SIDE = 0.045, -0.135, 0.085  # metres: the face on the average head
 _FACE_TOP = 0.045
 _PICTURE_ANGLE = 13.5  # degrees of what pictures to look at show
-_LIGHT = (0.3, -0.5, -0.8)  # towards the lamp in camera axes
-_BACKGROUND = 0.55
 _BACKDROP = 0.32
 
 
@@ -132,15 +130,6 @@ def picture(head: Body, yaw_degrees: float, size: int) -> Tensor:
     light = shade(seen.color, seen.normal @ cam2world[0, :3, :3], studio())
     image = _BACKDROP + seen.coverage[..., None] * (develop(light) - _BACKDROP)
     return image.permute(2, 0, 1)
-
-
-def soft_light(picture: HeadImage, cam2world: Tensor) -> Tensor:
-    """A picture under one soft lamp before a plain background, (1, 3, S, S)."""
-    lamp = F.normalize(cam2world.new_tensor(_LIGHT), dim=0)
-    facing = (picture.normal @ cam2world[:3, :3]) @ lamp
-    color = picture.color * (0.5 + 0.55 * (0.7 * facing + 0.3).clamp_min(0))[..., None]
-    image = _BACKGROUND + picture.coverage[..., None] * (color - _BACKGROUND)
-    return image.clamp(0, 1).permute(2, 0, 1)[None].clone()
 
 
 @torch.no_grad()

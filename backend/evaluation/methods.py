@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..conditions.conditions import Conditions
-from ..diffusion.editing import Edit, run_edit, untouched_rows
+from ..diffusion.editing import Edit, edit_latents
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.model import LatentDiffusion
 from ..diffusion.samplers import dpm_solver_2m, draw_noise, time_grid
@@ -61,12 +61,9 @@ class Diffusion:
         return torch.cat(parts)
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
-        """Two stages from the noised latent; rows the edit has no part in are kept."""
-        keep = untouched_rows(self.model.space.row_names, edit.changed)
+        """From the noised latent; rows the edit has no part in are kept."""
         noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
-        return run_edit(
-            self.model, edit, noise, time_grid(self.steps), self.switch, self.guidance, keep, latent
-        )
+        return edit_latents(self.model, edit, latent, noise, self.switch, self.steps, self.guidance)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A photo that was read as the target of a refinement: its camera follows from the landmarks."""
+"""A photo that was read as the target of a search: its camera follows from the landmarks."""
 
 from __future__ import annotations
 
@@ -6,35 +6,28 @@ import torch
 from torch import Tensor
 
 from ..conditions.conditions import Conditions
-from ..generator.fast_images import FastImages
+from ..generator.generator import Generator
 from ..head_model.arkit import EXPRESSIONS
-from ..perception.reading import FaceReading
 from .camera import fit_camera
 from .losses import Target
+from .visible import Camera
 
 
-@torch.no_grad()
 def photo_target(
-    images: FastImages, ws: Tensor, reading: FaceReading, expression: Tensor | None = None
+    generator: Generator, ws: Tensor, conditions: Conditions, landmarks: Tensor, rotation: Tensor
 ) -> Target:
     """The target that a photo sets for the head of style rows ws (1, R, W).
 
-    The camera is the one from which this head's landmarks fall best on the photo's.
+    conditions (batch of 1) hold the photo; its landmarks (68, 2) and rotation (3, 3) as read.
     """
-    device = ws.device
-    if expression is None:
-        expression = torch.zeros(1, len(EXPRESSIONS), device=device)
-    points = images.pose(ws, expression).landmarks.clone()
-    landmarks = reading.landmarks.to(device)
-    nothing = Conditions.none(1, device)
-    given = reading.given[None].to(device)
-    conditions = Conditions(
-        nothing.attributes,
-        nothing.attributes_given,
-        reading.image[None].to(device),
-        given,
-        reading.labels[None].to(device),
-        given,
-    )
-    camera = fit_camera(landmarks, points, reading.rotation.to(device))
-    return Target(conditions, camera, landmarks)
+    camera = photo_camera(generator, ws, landmarks, rotation)
+    return Target(conditions, camera, landmarks.to(ws))
+
+
+def photo_camera(generator: Generator, ws: Tensor, landmarks: Tensor, rotation: Tensor) -> Camera:
+    """The camera from which the landmarks of the head ws (1, R, W) fall best on a photo's."""
+    model = generator.model
+    with torch.no_grad():
+        betas = generator.readout(ws).betas
+        vertices = model.forward(betas, ws.new_zeros(1, len(EXPRESSIONS)))[0]
+    return fit_camera(landmarks.to(ws), vertices[0, model.landmarks], rotation.to(ws))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .framing import Frame, cut, frame_around
-from .network import FaceNetwork
+from .network import FaceNetwork, FaceReadings
 from .parser import shows_face
 from .photo import Photo, PhotoError
 
@@ -19,6 +20,9 @@ _SMALLEST = 40  # pixels there
 # Where the landmarks' square lies about a detector's box, in its sides.
 _BOX_SCALE, _BOX_RISE = 2.2, 0.06
 _ROUNDS = 3
+_MOST_BOXES = 12  # the largest, that are looked at
+_SMALLEST_CROP = 16  # pixels
+_LARGEST_CROP = 4.0  # sides of the photo
 # (enlargement from one size of window to the next, hits that make a face, degrees of turn)
 _TRIALS = ((1.2, 4, 0), (1.1, 3, 0), (1.1, 3, -20), (1.1, 3, 20))
 
@@ -32,16 +36,26 @@ class FoundFace:
     notes: tuple[str, ...] = ()
 
 
-def find_face(photo: Photo, network: FaceNetwork, frame: Frame | None = None) -> FoundFace:
+def find_face(
+    photo: Photo,
+    network: FaceNetwork,
+    frame: Frame | None = None,
+    tick: Callable[[], None] | None = None,
+) -> FoundFace:
     """The largest face of a photo; a user's `frame` is kept as it is.
 
-    Raises PhotoError when there is none.
+    tick() is called between the steps; what it raises ends the work.  Raises PhotoError when there
+    is no face.
     """
+    tick = tick or _go_on
     if frame is not None:
         _check_frame(frame, photo)
         return FoundFace(frame, _landmarks(photo, network, frame))
-    boxes = sorted(detect(photo.image), key=lambda box: -box.side)
-    faces = [face for face in (_settle(photo, network, box) for box in boxes) if face]
+    boxes = sorted(detect(photo.image, tick), key=lambda box: -box.side)
+    faces = []
+    for box in boxes[:_MOST_BOXES]:
+        tick()
+        faces += filter(None, [_settle(photo, network, box)])
     if not faces:
         raise PhotoError(
             "no face was found in the photo: use one that shows a face from the front, "
@@ -68,13 +82,26 @@ def _settle(photo: Photo, network: FaceNetwork, frame: Frame) -> FoundFace | Non
     """The face near a rough square, its own square found by its landmarks; None for no face."""
     for _ in range(_ROUNDS):
         frame = frame_around(_landmarks(photo, network, frame))
-    read = network(cut(photo.image, frame)[0][None])
+    read = run_network(network, cut(photo.image, frame)[0])
     if not shows_face(read.logits[0].argmax(0)):
         return None
     return FoundFace(frame, frame.to_image(read.landmarks[0]))
 
 
-def detect(image: Tensor) -> list[Frame]:
+@torch.no_grad()
+def run_network(network: FaceNetwork, picture: Tensor) -> FaceReadings:
+    """What a network, on whatever device, reads off a picture (3, S, S): batch of 1, on the
+    processor."""
+    device = next(network.parameters()).device
+    read = network(picture[None].to(device))
+    return FaceReadings(*(getattr(read, item.name).cpu() for item in fields(read)))
+
+
+def _go_on() -> None:
+    """Ticks that nobody listens to."""
+
+
+def detect(image: Tensor, tick: Callable[[], None] = _go_on) -> list[Frame]:
     """Rough squares of the heads in an image (3, H, W), by a cascade of local binary patterns.
 
     The cascade comes with scikit-image (Liao et al. 2007); it knows faces from the front.
@@ -92,6 +119,7 @@ def detect(image: Tensor) -> list[Frame]:
     scale = small.shape[-1] / image.shape[-1]
     cascade = Cascade(lbp_frontal_face_cascade_filename())
     for step, hits, degrees in _TRIALS:
+        tick()
         turned, place_back = _turned(small[0], degrees)
         found = cascade.detect_multi_scale(
             img=_grey(turned),
@@ -141,15 +169,22 @@ def _frame_of(box: dict, place_back) -> Frame:
 def _landmarks(photo: Photo, network: FaceNetwork, frame: Frame) -> Tensor:
     """Landmarks (68, 2) in pixels of the photo."""
     picture, _ = cut(photo.image, frame)
-    return frame.to_image(network(picture[None]).landmarks[0])
+    return frame.to_image(run_network(network, picture).landmarks[0])
 
 
 def _check_frame(frame: Frame, photo: Photo) -> None:
     _, height, width = photo.image.shape
     if not (0 <= frame.x <= width and 0 <= frame.y <= height):
+        own, size = frame.scaled(1 / photo.scale), (width / photo.scale, height / photo.scale)
         raise PhotoError(
-            f"the crop's middle ({frame.x:g}, {frame.y:g}) lies outside the photo of "
-            f"{width} x {height} pixels"
+            f"the crop's middle ({own.x:g}, {own.y:g}) lies outside the photo of "
+            f"{size[0]:.0f} x {size[1]:.0f} pixels"
         )
-    if frame.side < 16:
-        raise PhotoError(f"the crop's side is {frame.side:g} pixels; it needs at least 16")
+    if frame.side < _SMALLEST_CROP:
+        least, side = _SMALLEST_CROP / photo.scale, frame.side / photo.scale
+        raise PhotoError(f"the crop's side is {side:g} pixels; it needs at least {least:g}")
+    if frame.side > _LARGEST_CROP * max(height, width):
+        raise PhotoError(
+            f"the crop's side is {frame.side / photo.scale:g} pixels, many times the photo's; "
+            "give the square around the head"
+        )

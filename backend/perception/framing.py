@@ -72,3 +72,11 @@ def cut(image: Tensor, frame: Frame, size: int = SIZE) -> tuple[Tensor, Tensor]:
     down = frame.y + line * frame.side
     inside = ((down >= 0) & (down <= height))[:, None] & ((across >= 0) & (across <= width))[None]
     return picture, inside[None].to(image)
+
+
+def crop_intrinsics(frame: Frame) -> Tensor:
+    """Intrinsics (3, 3) of a square of the plane one metre before the camera."""
+    focal = 1 / frame.side
+    return torch.tensor(
+        [[focal, 0, 0.5 - frame.x * focal], [0, focal, 0.5 - frame.y * focal], [0, 0, 1]]
+    )

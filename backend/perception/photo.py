@@ -1,24 +1,18 @@
-"""Photos from files: upright, in sRGB, as numbers; whatever cannot be used is refused clearly."""
+"""Photos as numbers, and what is asked of any: size, shape, something opaque."""
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+import torch.nn.functional as F
 from torch import Tensor
-
-log = logging.getLogger("avatarmmc.perception")
 
 SMALLEST = 32  # pixels of the shorter side
 LARGEST = 2048  # pixels of the longer side that are kept
-MOST_PIXELS = 120_000_000  # that are decoded; larger JPEGs are shrunk while they are read
-_OPAQUE = 0.5
+MOST_PIXELS = 120_000_000  # that are looked at
+_OPAQUE = 128
 
 
 class PhotoError(ValueError):
@@ -27,137 +21,57 @@ class PhotoError(ValueError):
 
 @dataclass(frozen=True)
 class Photo:
-    """image (3, H, W) sRGB 0..1; given (1, H, W) float, 0 where the file is transparent; notes
-    about what was changed while reading."""
+    """image (3, H, W) sRGB 0..1; given (1, H, W) float, 0 where the photo is transparent; notes
+    about what was changed while reading; scale: its pixels for each pixel of what it was read
+    from."""
 
     image: Tensor
     given: Tensor
     notes: tuple[str, ...] = ()
+    scale: float = 1.0
 
 
-def load_photo(path: Path | str) -> Photo:
-    """Read a photo of any usual format.
+def photo_of_pixels(pixels: np.ndarray, name: str = "in memory") -> Photo:
+    """The photo of pixels (H, W, 3 or 4) uint8 sRGB that are in memory already.
 
-    Turns it as its EXIF data say, converts its colour profile to sRGB, and shrinks it to at most
-    2048 pixels.  Raises PhotoError for what is no picture, damaged, too small or too large.
+    Shrunk to at most 2048 pixels a side; raises PhotoError for what is too small or transparent.
     """
-    name = Path(path).name
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # large and odd pictures are checked here
-        picture = open_picture(path)
-        width, height = picture.size
-        _check_size(picture, name)
-        several = getattr(picture, "n_frames", 1) > 1
-        picture = _decode(picture, name)
-    notes = []
-    if max(width, height) > LARGEST:
-        notes.append(f"photo {name} is {width} x {height} pixels and was read smaller")
-    if several:
-        notes.append(f"photo {name} has several pictures; the first is used")
-    picture = _upright(picture)
-    given = _opacity(picture)
-    picture, converted = _to_srgb(picture, name)
-    if converted:
-        notes.append(converted)
-    image = torch.from_numpy(_numbers(picture, name)).permute(2, 0, 1).contiguous()
-    if not bool((given >= _OPAQUE).any()):
-        raise PhotoError(f"photo {name} is transparent all over; choose one that shows a face")
-    return Photo(image, (given >= _OPAQUE).float()[None], tuple(notes))
-
-
-def open_picture(path: Path | str) -> Image.Image:
-    """A picture whose pixels are not read yet; PhotoError for what is none."""
-    name = Path(path).name
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        reason = error.strerror or "it cannot be read"
-        raise PhotoError(f"{name}: {reason}; choose another file") from None
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # checked before decoding
-    try:
-        return Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
-        raise PhotoError(
-            f"{name} is no picture that can be read; use a PNG, JPEG, WebP or TIFF file"
-        ) from None
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise PhotoError(f"{name} is damaged ({error}); save it again") from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
-
-
-def _check_size(picture: Image.Image, name: str) -> None:
-    width, height = picture.size
+    pixels = as_rgba(pixels, f"photo {name}")
+    height, width = pixels.shape[:2]
     if min(width, height) < SMALLEST:
         raise PhotoError(
             f"photo {name} is {width} x {height} pixels; it needs at least {SMALLEST} a side"
         )
-    picture.draft("RGB", (LARGEST, LARGEST))  # JPEGs alone can be read smaller
-    if picture.size[0] * picture.size[1] > MOST_PIXELS:
+    notes = ()
+    rgba = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    scale = LARGEST / max(width, height)
+    if scale < 1.0:
+        size = tuple(max(1, round(scale * side)) for side in (height, width))
+        if min(size) < SMALLEST:
+            raise PhotoError(
+                f"photo {name} is too narrow to show a face; crop it to about as wide as high"
+            )
+        rgba = F.interpolate(rgba.float(), size=size, mode="area")
+        notes = (f"photo {name} is {width} x {height} pixels and was read smaller",)
+    given = (rgba[0, 3:] >= _OPAQUE).float()
+    if not bool(given.any()):
+        raise PhotoError(f"photo {name} is transparent all over; choose one that shows a face")
+    return Photo(rgba[0, :3].float() / 255, given, notes, min(scale, 1.0))
+
+
+def as_rgba(pixels: np.ndarray, name: str) -> np.ndarray:
+    """Pixels (H, W, 4) uint8 of pixels with or without opacity; PhotoError for anything else."""
+    shape = pixels.shape
+    if pixels.dtype != np.uint8 or len(shape) != 3 or shape[2] not in (3, 4) or 0 in shape:
         raise PhotoError(
-            f"photo {name} is {width} x {height} pixels; make it smaller than "
+            f"{name}: expected pixels (height, width, 3 or 4) of 8 bits, "
+            f"given {pixels.dtype} {tuple(shape)}"
+        )
+    if shape[0] * shape[1] > MOST_PIXELS:
+        raise PhotoError(
+            f"{name} is {shape[1]} x {shape[0]} pixels; make it smaller than "
             f"{MOST_PIXELS // 1_000_000} million pixels"
         )
-
-
-def _decode(picture: Image.Image, name: str) -> Image.Image:
-    """Read the pixels, at most LARGEST a side; narrow strips keep a side of one pixel."""
-    try:
-        picture.load()
-        if max(picture.size) > LARGEST:
-            small = picture.copy() if picture.mode not in ("P", "1") else picture.convert("RGBA")
-            small.thumbnail((LARGEST, LARGEST), reducing_gap=2.0)
-            picture = small
-    except Exception as error:  # decoders raise what they like
-        reason = str(error) or type(error).__name__
-        raise PhotoError(f"photo {name} is damaged ({reason}); save it again") from None
-    if min(picture.size) < SMALLEST:
-        raise PhotoError(
-            f"photo {name} is too narrow to show a face; crop it to about as wide as high"
-        )
-    return picture
-
-
-def _upright(picture: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(picture)
-    except Exception:  # parsers of EXIF data raise what they like; data not understood say nothing
-        log.info("EXIF data of the photo were not understood", exc_info=True)
-        return picture
-
-
-def _opacity(picture: Image.Image) -> Tensor:
-    """How opaque each pixel is, (H, W) 0..1."""
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        alpha = np.asarray(picture.convert("RGBA").getchannel("A"), dtype=np.float32) / 255
-        return torch.from_numpy(alpha)
-    return torch.ones(picture.size[1], picture.size[0])
-
-
-def _to_srgb(picture: Image.Image, name: str) -> tuple[Image.Image, str | None]:
-    """The picture in sRGB by its own profile, and what is to be said about that."""
-    profile = picture.info.get("icc_profile")
-    if not profile:
-        return picture, None
-    if picture.mode not in ("RGB", "CMYK", "L"):
-        picture = picture.convert("RGB")
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        target = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(picture, source, target, outputMode="RGB"), None
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return picture, f"photo {name} has a damaged colour profile, which was left aside"
-
-
-def _numbers(picture: Image.Image, name: str) -> np.ndarray:
-    """Pixels (H, W, 3) float32 0..1."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise PhotoError(f"photo {name} has values that are no numbers; save it again")
-        top = next((top for top in (1.0, 255.0, 65535.0) if values.max() <= top), values.max())
-        if picture.mode.startswith("I;16"):
-            top = 65535.0
-        grey = np.clip(values / top, 0, 1).astype(np.float32)
-        return np.repeat(grey[..., None], 3, 2)
-    return np.asarray(picture.convert("RGB"), dtype=np.float32) / 255
+    if shape[2] == 4:
+        return np.ascontiguousarray(pixels)
+    return np.dstack([pixels, np.full(shape[:2], 255, np.uint8)])

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from .face import find_face
+from .face import find_face, run_network
 from .framing import Frame, cut
 from .landmarks import angles
 from .network import FaceNetwork
-from .photo import Photo, load_photo
+from .photo import Photo
 
 
 @dataclass(frozen=True)
 class FaceReading:
     """A photo as conditions need it.
 
-    frame: the square in the photo's pixels; image (3, S, S) sRGB 0..1 and given (1, S, S), cut to
-    it; labels (S, S) int64; landmarks (68, 2) in units of the square; angles (3,) yaw, pitch and
-    roll in degrees; rotation (3, 3) head to camera; embedding (128,); notes for the user.
+    frame: the square, in pixels of what the photo was read from; image (3, S, S) sRGB 0..1 and
+    given (1, S, S), cut to it; labels (S, S) int64; landmarks (68, 2) in units of the square;
+    angles (3,) yaw, pitch and roll in degrees; rotation (3, 3) head to camera; embedding (128,);
+    notes for the user.
     """
 
     frame: Frame
@@ -35,20 +36,25 @@ class FaceReading:
     notes: tuple[str, ...]
 
 
-def read_photo(path: Path | str, network: FaceNetwork, frame: Frame | None = None) -> FaceReading:
-    """Load a photo, find its face and read it; `frame` is the user's own crop."""
-    return read_face(load_photo(path), network, frame)
-
-
 @torch.no_grad()
-def read_face(photo: Photo, network: FaceNetwork, frame: Frame | None = None) -> FaceReading:
-    """Read the face of a photo that is loaded already."""
-    found = find_face(photo, network, frame)
+def read_face(
+    photo: Photo,
+    network: FaceNetwork,
+    frame: Frame | None = None,
+    tick: Callable[[], None] | None = None,
+) -> FaceReading:
+    """Find and read the face of a photo; `frame` is the user's own crop, in pixels of what the
+    photo was read from.
+
+    tick() is called between the steps; what it raises ends the work.
+    """
+    own = None if frame is None else frame.scaled(photo.scale)
+    found = find_face(photo, network, own, tick)
     image, inside = cut(photo.image, found.frame)
     given = (cut(photo.given, found.frame)[0] > 0.5).float() * inside
-    read = network(image[None])
+    read = run_network(network, image)
     return FaceReading(
-        frame=found.frame,
+        frame=found.frame.scaled(1 / photo.scale) if frame is None else frame,
         image=image,
         given=given,
         labels=read.logits[0].argmax(0),

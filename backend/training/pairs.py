@@ -25,7 +25,7 @@ from torch import Tensor
 from ..generator.cameras import orbit_camera
 from ..generator.fast_images import FastImages, PosedHead, project
 from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
-from ..perception.framing import SIZE, Frame, frame_around
+from ..perception.framing import SIZE, Frame, crop_intrinsics, frame_around
 from ..synthetic.expressions import sample_expressions
 from ..synthetic.latent import APPEARANCE_INDEX, STYLE_SLICE
 from .latents import sample_training_latents
@@ -174,14 +174,6 @@ def framed_intrinsics(posed: PosedHead, cam2world: Tensor, rng: torch.Generator)
     side = frame.side * math.exp(_SIDE_JITTER * float(noise[0]))
     x, y = (at + _SHIFT_JITTER * side * float(n) for at, n in zip((frame.x, frame.y), noise[1:]))
     return crop_intrinsics(Frame(x, y, side)).to(cam2world)
-
-
-def crop_intrinsics(frame: Frame) -> Tensor:
-    """Intrinsics (3, 3) of a square of the plane one metre before the camera."""
-    focal = 1 / frame.side
-    return torch.tensor(
-        [[focal, 0, 0.5 - frame.x * focal], [0, focal, 0.5 - frame.y * focal], [0, 0, 1]]
-    )
 
 
 def _bytes(values: Tensor) -> Tensor:
