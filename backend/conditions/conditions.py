@@ -22,7 +22,7 @@ ATTRIBUTE_INDEX = {attribute.name: i for i, attribute in enumerate(ATTRIBUTES)}
 
 @dataclass(frozen=True)
 class Conditions:
-    """Conditions of B heads; S is CONDITION_SIZE, A is NUM_ATTRIBUTES.
+    """Conditions of B heads; S is CONDITION_SIZE, A is NUM_ATTRIBUTES for the bundled generator.
 
     image: (B, 3, S, S) sRGB 0..1, image_mask: (B, 1, S, S) float, 1 where the photo is given;
     labels: (B, S, S) int64, one of the 19 classes, labels_mask: (B, 1, S, S) float;
@@ -39,11 +39,12 @@ class Conditions:
     labels_mask: Tensor | None = None
 
     def __post_init__(self) -> None:
+        if self.attributes.ndim != 2:
+            raise ValueError(
+                f"attributes: expected shape (B, A), given {tuple(self.attributes.shape)}"
+            )
         batch = len(self.attributes)
-        shapes = {
-            "attributes": (batch, NUM_ATTRIBUTES),
-            "attributes_given": (batch, NUM_ATTRIBUTES),
-        }
+        shapes = {"attributes_given": tuple(self.attributes.shape)}
         for name, channels in (("image", (3,)), ("labels", ())):
             value, mask = getattr(self, name), getattr(self, f"{name}_mask")
             if (value is None) != (mask is None):
@@ -60,9 +61,11 @@ class Conditions:
         return len(self.attributes)
 
     @classmethod
-    def none(cls, batch: int, device: torch.device | str = "cpu") -> Conditions:
-        """Conditions of `batch` heads of which nothing is asked."""
-        values = torch.zeros(batch, NUM_ATTRIBUTES, device=device)
+    def none(
+        cls, batch: int, device: torch.device | str = "cpu", attributes: int = NUM_ATTRIBUTES
+    ) -> Conditions:
+        """Conditions of `batch` heads of which nothing is asked; `attributes` is A."""
+        values = torch.zeros(batch, attributes, device=device)
         return cls(values, torch.zeros_like(values, dtype=torch.bool))
 
     def given(self, modality: Modality) -> Tensor:

@@ -30,12 +30,35 @@ class DenoiserConfig:
 
 
 @dataclass(frozen=True)
+class Context:
+    """What is asked of B heads: tokens (B, T, D), and what pictures say of each number of the
+    latents: its mean (B, k, d) and the logarithm of how much narrower it is than beforehand."""
+
+    tokens: Tensor
+    mean: Tensor
+    narrowing: Tensor
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @classmethod
+    def join(cls, parts: Sequence[Context]) -> Context:
+        """Several batches as one."""
+        names = ("tokens", "mean", "narrowing")
+        return cls(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+@dataclass(frozen=True)
 class PreparedContext:
-    """What the denoiser needs of B heads' tokens, the same at every step: their scaled sum
-    (B, D), and keys and values (B, T, 2 C) for each stage."""
+    """What the denoiser needs of a context, the same at every step: the tokens' scaled sum (B, D),
+    keys and values (B, T, 2 C) for each stage, and what pictures say, as it is and in rows
+    (B, R, C)."""
 
     pooled: Tensor
     key_values: tuple[Tensor, ...]
+    known: Tensor
+    mean: Tensor
+    narrowing: Tensor
 
     def __len__(self) -> int:
         return len(self.pooled)
@@ -134,6 +157,8 @@ class Denoiser(nn.Module):
         self.padded = padded
         self.stem = RowwiseLinear(padded, c.row_width, c.width)
         self.rows = nn.Linear(c.context_width, padded * c.width)
+        self.known = RowwiseLinear(padded, 2 * c.row_width, c.width)
+        nn.init.zeros_(self.known.weight)
         self.time = nn.Sequential(
             nn.Linear(c.width, embedding), nn.SiLU(), nn.Linear(embedding, embedding)
         )
@@ -160,25 +185,31 @@ class Denoiser(nn.Module):
         for parameter in self.direct.parameters():
             nn.init.zeros_(parameter)
 
-    def prepare(self, tokens: Tensor) -> PreparedContext:
-        """Map tokens (B, T, D) as far as no step has a part in it: for many steps, once."""
+    def prepare(self, context: Context) -> PreparedContext:
+        """Map a context as far as no step has a part in it: for many steps, once."""
         stages: Sequence[Stage] = [*self.down, self.middle, *self.up]
-        pooled = tokens.sum(1) / math.sqrt(tokens.shape[1])
-        return PreparedContext(pooled, tuple(s.cross.key_value(tokens) for s in stages))
+        tokens = context.tokens
+        known = torch.cat([context.mean, context.narrowing], 2)
+        return PreparedContext(
+            tokens.sum(1) / math.sqrt(tokens.shape[1]),
+            tuple(stage.cross.key_value(tokens) for stage in stages),
+            self.known(F.pad(known, (0, 0, self.padding, 0))),
+            context.mean,
+            context.narrowing,
+        )
 
-    def forward(self, x: Tensor, t: Tensor, context: Tensor | PreparedContext) -> Tensor:
-        """x_t (B N, k, d), times t (B N,) in 0..1, tokens (B, T, D) -> v (B N, k, d).
+    def forward(self, x: Tensor, t: Tensor, context: PreparedContext) -> Tensor:
+        """x_t (B N, k, d) less its mean, times t (B N,) in 0..1 -> v (B N, k, d), in units.
 
-        The tokens, or what `prepare` made of them, are those of N latents in a row.
+        The context of a head is that of N latents in a row.
         """
-        if isinstance(context, Tensor):
-            context = self.prepare(context)
         key_values = iter(context.key_values)
         embedding = self.time(time_features(t, self.config.width))
         pooled = context.pooled.repeat_interleave(len(x) // len(context), 0)
         embedding = F.silu(embedding + self.pooled(pooled))
         y = self.stem(F.pad(x, (0, 0, self.padding, 0)))
-        y = (y + self.rows(pooled).unflatten(1, (self.padded, -1))).transpose(1, 2)
+        y = y + self.rows(pooled).unflatten(1, (self.padded, -1))
+        y = (y + context.known.repeat_interleave(len(x) // len(context), 0)).transpose(1, 2)
         skips = []
         for i, stage in enumerate(self.down):
             y = stage(y, embedding, next(key_values))

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..conditions.conditions import MODALITIES, Conditions
+from .denoiser import Context
 from .model import LatentDiffusion
 from .samplers import Predictor
 
@@ -75,8 +76,7 @@ def guided(model: LatentDiffusion, conditions: Conditions, guidance: Guidance) -
     It takes latents (B N, k, d): N in a row for each of the B heads of the conditions.
     """
     found = branches(conditions, guidance)
-    tokens = torch.cat([model.context(branch.conditions) for branch in found])
-    contexts = model.denoiser.prepare(tokens)
+    contexts = model.prepare(Context.join([model.context(b.conditions) for b in found]))
     weights = [branch.weight for branch in found]
 
     def predict(x: Tensor, t: Tensor) -> Tensor:

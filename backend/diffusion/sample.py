@@ -50,14 +50,25 @@ def sample(
 
     callback(step, latents as now predicted) hears of progress; what it raises ends the work.
     """
-    if settings.variants < 1:
-        raise ValueError(f"expected at least 1 variant, given {settings.variants}")
     guidance = settings.guidance
     conditions, notes = settle(conditions, guidance.labels, guidance.attributes)
+    latents = sample_latents(model, conditions, settings, callback)
+    return Samples(latents, model.space.decode(latents), notes)
+
+
+@torch.no_grad()
+def sample_latents(
+    model: LatentDiffusion,
+    conditions: Conditions,
+    settings: SampleSettings,
+    callback: Callback | None = None,
+) -> Tensor:
+    """Latents (B variants, k, d) for conditions as they are, of whichever generator and table."""
+    if settings.variants < 1:
+        raise ValueError(f"expected at least 1 variant, given {settings.variants}")
     noise = draw_noise(settings.variants, model.space.shape, settings.seed)
     noise = noise.repeat(len(conditions), 1, 1)
     noise = settings.truncation * noise.to(conditions.attributes)
-    predict = guided(model, conditions, guidance)
+    predict = guided(model, conditions, settings.guidance)
     walk = {"dpm": dpm_solver_2m, "ddim": ddim}[settings.sampler]
-    latents = walk(predict, noise, time_grid(settings.steps), callback)
-    return Samples(latents, model.space.decode(latents), notes)
+    return walk(predict, noise, time_grid(settings.steps), callback)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from ..conditions.celeba import CELEBA_ATTRIBUTES
+from ..conditions.table import ATTRIBUTES
 from ..encoders.visual import VisualEncoder
+from ..latent.style_space import StyleLayer, StyleSpace
 from ..latent.w_space import WSpace
 from .denoiser import DenoiserConfig
 from .model import LatentDiffusion
 
 BUNDLED_WEIGHTS = Path(__file__).with_name("bundled.safetensors")
 MODEL_ID = "avatarmmc-diffusion-1"
+_TABLES = {"bundled": ATTRIBUTES, "celeba": CELEBA_ATTRIBUTES}
 _REMEDY = "reinstall the add-on or train new weights with `python -m backend.training.diffusion`"
 
 
@@ -36,11 +40,15 @@ def save_diffusion(model: LatentDiffusion, path: Path, generator_hash: str, step
     header = {
         "model": MODEL_ID,
         "config": json.dumps(asdict(model.config)),
-        "num_ws": str(model.space.num_ws),
         "generator": generator_hash,
         "step": str(step),
         "visual": json.dumps(model.visual is not None),
+        "attributes": next(k for k, v in _TABLES.items() if v == model.attributes.table),
     }
+    if isinstance(model.space, StyleSpace):
+        header["layers"] = json.dumps([astuple(layer) for layer in model.space.layers])
+    else:
+        header["num_ws"] = str(model.space.num_ws)
     aside = Path(path).with_suffix(".tmp")
     save_file(tensors, aside, metadata=header)
     aside.replace(path)
@@ -88,6 +96,11 @@ def load_diffusion(
 def _build(header: dict[str, str]) -> LatentDiffusion:
     sizes = json.loads(header["config"])
     config = DenoiserConfig(**{**sizes, "multipliers": tuple(sizes["multipliers"])})
-    space = WSpace(int(header["num_ws"]), config.rows * config.row_width)
-    visual = VisualEncoder(config.context_width) if json.loads(header["visual"]) else None
-    return LatentDiffusion(space, config, visual)
+    if "layers" in header:
+        space = StyleSpace([StyleLayer(*layer) for layer in json.loads(header["layers"])])
+    else:
+        space = WSpace(int(header["num_ws"]), config.rows * config.row_width)
+    visual = None
+    if json.loads(header["visual"]):
+        visual = VisualEncoder(config.context_width, config.rows * config.row_width)
+    return LatentDiffusion(space, config, visual, _TABLES[header.get("attributes", "bundled")])

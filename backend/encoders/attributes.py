@@ -8,30 +8,32 @@ takes very long to tell them apart.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..conditions.conditions import NUM_ATTRIBUTES
-from ..conditions.table import ATTRIBUTES
+from ..conditions.table import ATTRIBUTES, Attribute
 
 _FREQUENCIES = 4
 _FEATURES = 1 + 2 * _FREQUENCIES
 
 
 class AttributeEncoder(nn.Module):
-    """Attribute values -> tokens (B, A, width); attributes not given become learned null tokens."""
+    """Values of a table's A attributes -> tokens (B, A, width); those not given become learned
+    null tokens."""
 
-    num_tokens = NUM_ATTRIBUTES
-
-    def __init__(self, width: int):
+    def __init__(self, width: int, table: Sequence[Attribute] = ATTRIBUTES):
         super().__init__()
-        self.numbers = nn.Parameter(0.5 * torch.randn(NUM_ATTRIBUTES, _FEATURES, width))
-        self.slots = nn.Parameter(torch.randn(NUM_ATTRIBUTES, width))
-        self.null = nn.Parameter(torch.randn(NUM_ATTRIBUTES, width))
-        sizes = [len(attribute.choices) for attribute in ATTRIBUTES]
-        self.choices = nn.Embedding(sum(sizes), width)
+        self.table = tuple(table)
+        count = len(self.table)
+        self.numbers = nn.Parameter(0.5 * torch.randn(count, _FEATURES, width))
+        self.slots = nn.Parameter(torch.randn(count, width))
+        self.null = nn.Parameter(torch.randn(count, width))
+        sizes = [len(attribute.choices) for attribute in self.table]
+        # a table without choices has one that it ignores
+        self.choices = nn.Embedding(max(1, sum(sizes)), width)
         self.hidden = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
         first = torch.tensor([sum(sizes[:i]) for i in range(len(sizes))])
@@ -41,6 +43,11 @@ class AttributeEncoder(nn.Module):
 
     def forward(self, values: Tensor, given: Tensor) -> Tensor:
         """values (B, A) as in Conditions, given (B, A) bool -> tokens (B, A, width)."""
+        if values.shape[1] != len(self.table):
+            raise ValueError(
+                f"expected {len(self.table)} attributes, given {values.shape[1]}; "
+                "use those of the table that the model was trained with"
+            )
         values = torch.where(given, values, 0.0)
         number = torch.einsum("baf,afw->baw", _fourier(values), self.numbers)
         index = values.round().long().clamp(min=0).minimum(self.last_choice.clamp_min(0))

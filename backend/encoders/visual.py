@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -9,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .backbone import DECODER_WIDTH, Backbone, Decoder, convolve
+from .layout import layout, layout_width
 
 NUM_LABELS = 19
 TOKEN_GRID = 8  # tokens across a picture
 TOKEN_WIDTH = 256
 _STEM = (32, 64, 96, 160)
-_WHOLE = (32, 384)  # channels a place, and width, on the way to the token of the whole picture
+_PLACE_WIDTH, _WHOLE_WIDTH = 32, 384  # on the way to what is known of the whole picture
 
 
 class VisualConditions(Protocol):
@@ -31,18 +33,28 @@ class VisualConditions(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What pictures of B heads say: tokens (B, T, width), and of each number of the latents a mean
+    and how much narrower than beforehand it is, as a logarithm <= 0, (B, numbers) both."""
+
+    tokens: Tensor
+    mean: Tensor
+    narrowing: Tensor
+
+
 class VisualEncoder(nn.Module):
-    """Image and label map with their masks -> tokens (B, TOKEN_GRID ** 2 + 1, width).
+    """Image and label map with their masks -> `Seen`.
 
-    One token a place and a last one that has seen all places, each with weights of its own: how far
-    apart things are, which says most about a face's shape, is a linear function of those.
-
-    What is not given is replaced by learned values, pixel by pixel, so nothing under a mask can
-    reach the tokens.  Of a head of which nothing at all is given the tokens are learned.
+    One token a place, from a DeepLabV3+ network, and a last one that has seen all places: how far
+    apart things are says most about a face's shape.  What is not given is replaced by learned
+    values, pixel by pixel, so nothing under a mask can reach the answer.  Of a head of which
+    nothing at all is given the tokens are learned and nothing is known.
     """
 
-    def __init__(self, width: int = TOKEN_WIDTH):
+    def __init__(self, width: int = TOKEN_WIDTH, numbers: int = 256):
         super().__init__()
+        self.numbers = numbers
         self.no_image = nn.Parameter(torch.zeros(1, 3, 1, 1))
         self.no_label = nn.Parameter(torch.zeros(1, NUM_LABELS, 1, 1))
         self.backbone = Backbone(3 + NUM_LABELS + 2, _STEM)
@@ -51,25 +63,38 @@ class VisualEncoder(nn.Module):
             convolve(DECODER_WIDTH, 128, stride=2), convolve(128, 192, stride=2)
         )
         self.out = nn.Linear(192, width)
-        channels, hidden = _WHOLE
-        self.whole = nn.Sequential(
-            nn.Conv2d(192, channels, 1),
+        self.places = nn.Sequential(
+            nn.Conv2d(192, _PLACE_WIDTH, 1),
             nn.Flatten(),
-            nn.Linear(channels * TOKEN_GRID**2, hidden),
+            nn.Linear(_PLACE_WIDTH * TOKEN_GRID**2, _WHOLE_WIDTH),
             nn.SiLU(),
-            nn.Linear(hidden, width),
         )
+        self.layout = nn.Sequential(
+            nn.Linear(layout_width(NUM_LABELS), _WHOLE_WIDTH),
+            nn.SiLU(),
+            nn.Linear(_WHOLE_WIDTH, _WHOLE_WIDTH),
+            nn.SiLU(),
+        )
+        self.whole = nn.Linear(2 * _WHOLE_WIDTH, width)
+        self.guess = nn.Linear(2 * _WHOLE_WIDTH, 2 * numbers)
+        nn.init.zeros_(self.guess.weight)
+        nn.init.zeros_(self.guess.bias)
         tokens = TOKEN_GRID**2 + 1
         self.place = nn.Parameter(0.02 * torch.randn(1, tokens, width))
         self.nothing = nn.Parameter(0.02 * torch.randn(1, tokens, width))
         self.to(memory_format=torch.channels_last)  # faster on processors and GPUs alike
 
-    def forward(self, conditions: VisualConditions) -> Tensor:
-        """Tokens (B, T, width) of the photos and maps of B heads."""
+    def unseen(self, batch: int) -> Seen:
+        """What is known of heads without any picture."""
+        nothing = self.nothing.new_zeros(batch, self.numbers)
+        return Seen(self.nothing.expand(batch, -1, -1), nothing, nothing)
+
+    def forward(self, conditions: VisualConditions) -> Seen:
+        """What the photos and maps of B heads say."""
         image, image_mask = conditions.image, conditions.image_mask
         labels, labels_mask = conditions.labels, conditions.labels_mask
         if image is None and labels is None:
-            return self.nothing.expand(len(conditions), -1, -1)
+            return self.unseen(len(conditions))
         like = image if image is not None else labels_mask
         if image is None:
             image_mask = torch.zeros_like(labels_mask)
@@ -78,11 +103,26 @@ class VisualEncoder(nn.Module):
             labels_mask = torch.zeros_like(image_mask)
             labels = torch.zeros_like(image_mask[:, 0], dtype=torch.int64)
         one_hot = F.one_hot(labels, NUM_LABELS).movedim(-1, 1).to(like)
-        image = torch.where(image_mask > 0, 2 * image - 1, self.no_image)
-        one_hot = torch.where(labels_mask > 0, one_hot, self.no_label)
-        x = torch.cat([image, one_hot, image_mask, labels_mask], 1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        x = self.gather(self.decoder(self.backbone(x)))
-        tokens = torch.cat([self.out(x.flatten(2).mT), self.whole(x)[:, None]], 1) + self.place
+        x = torch.cat(
+            [
+                torch.where(image_mask > 0, 2 * image - 1, self.no_image),
+                torch.where(labels_mask > 0, one_hot, self.no_label),
+                image_mask,
+                labels_mask,
+            ],
+            1,
+        )
+        x = self.gather(self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last))))
+        known = self.layout(layout(image, image_mask, one_hot, labels_mask))
+        whole = torch.cat([self.places(x), known], 1)
+        tokens = torch.cat([self.out(x.flatten(2).mT), self.whole(whole)[:, None]], 1) + self.place
+        mean, narrowing = self.guess(whole).float().chunk(2, 1)
+        # at the start a little narrower than nothing, so that it can learn
+        narrowing = -F.softplus(narrowing - 3)
         given = (image_mask.flatten(1).amax(1) + labels_mask.flatten(1).amax(1)) > 0
-        return torch.where(given[:, None, None], tokens, self.nothing)
+        given = given[:, None]
+        return Seen(
+            torch.where(given[..., None], tokens, self.nothing),
+            torch.where(given, mean, 0.0),
+            torch.where(given, narrowing, 0.0),
+        )

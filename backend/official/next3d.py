@@ -104,6 +104,13 @@ class Next3D(OfficialGenerator):
             c.conv_clamp,
         )
 
+    def image(
+        self, ws: Tensor, mesh: Tensor, cameras: Tensor, blending: Blending = "front"
+    ) -> Tensor:
+        """Return the final image (B, 3, 512, 512) of ws (B, 28, w_dim) from cameras (B, 25)."""
+        planes = self.planes(self.prepare(ws), mesh, blending)
+        return self.super_resolve(self.render(planes, cameras), ws)
+
     def texture(self, ws: Tensor) -> Tensor:
         """Return the neural texture (B, 32, 256, 256) of ws (B, 28, w_dim)."""
         return self.texture_backbone["synthesis"](ws[:, NUM_PLANE_WS:])

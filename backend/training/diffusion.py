@@ -15,7 +15,7 @@ import json
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -36,6 +36,7 @@ log = logging.getLogger("avatarmmc.training")
 
 _HELD_OUT = 10**9  # above every step: the seed of batches that are never trained on
 _TIME_BANDS = 4
+_GUESS_WEIGHT = 0.5  # of what pictures say at once, beside the denoised latents
 
 
 @dataclass(frozen=True)
@@ -73,13 +74,24 @@ class TrainingLoss(nn.Module):
         self.model = model
 
     def forward(self, batches: list[Batch]) -> Tensor:
-        """Squared errors of all rows of some batches, (sum of B N,)."""
+        """Squared errors of all rows of some batches, (sum of B N,), with what else is learned."""
         losses = []
         for batch in batches:
             shown = batch.conditions.image is not None
             with torch.autocast(batch.clean.device.type, torch.bfloat16, enabled=shown):
-                context = self.model.context(batch.conditions).float()
-            losses.append(self.model.loss(batch.clean, batch.noise, batch.t, context))
+                context = self.model.context(batch.conditions)
+            known = replace(
+                context,
+                tokens=context.tokens.float(),
+                mean=context.mean.detach(),
+                narrowing=context.narrowing.detach(),
+            )
+            loss = self.model.loss(batch.clean, batch.noise, batch.t, known)
+            if shown:
+                noises = len(loss) // len(context)
+                guess = self.model.guess_loss(batch.clean[::noises], context)
+                loss = loss + _GUESS_WEIGHT * guess.repeat_interleave(noises)
+            losses.append(loss)
         return torch.cat(losses)
 
 
@@ -102,8 +114,11 @@ class Trainer:
         torch.manual_seed(settings.seed)
         self.settings, self.accelerator, self.views = settings, accelerator, views
         self.generator = generator.to(accelerator.device)
-        visual = None if views is None else VisualEncoder(settings.context_width)
-        self.model = LatentDiffusion(fit_space(self.generator), settings.denoiser(), visual)
+        space = fit_space(self.generator)
+        visual = None
+        if views is not None:
+            visual = VisualEncoder(settings.context_width, math.prod(space.shape))
+        self.model = LatentDiffusion(space, settings.denoiser(), visual)
         parameters = list(self.model.parameters())
         optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
         loss = TrainingLoss(self.model)

@@ -27,8 +27,14 @@ class Dropout:
     attributes: Tensor
 
     @classmethod
-    def draw(cls, batch: int, rng: torch.Generator, pictures: bool = False) -> Dropout:
-        """Draw for `batch` heads, with or without `pictures`.
+    def draw(
+        cls,
+        batch: int,
+        rng: torch.Generator,
+        pictures: bool = False,
+        attributes: int = NUM_ATTRIBUTES,
+    ) -> Dropout:
+        """Draw for `batch` heads of so many attributes, with or without `pictures`.
 
         Users ask for a handful of attributes, which dropping each with one probability hardly ever
         leaves: most heads draw their own share, high ones more often.
@@ -38,7 +44,7 @@ class Dropout:
         kept = ~nothing & (torch.rand(3, batch, generator=rng) >= without[:, None])
         share = torch.rand(batch, 1, generator=rng) ** _FEW_POWER
         share = torch.where(torch.rand(batch, 1, generator=rng) < _MOST, _LOST, share)
-        each = torch.rand(batch, NUM_ATTRIBUTES, generator=rng) >= share
+        each = torch.rand(batch, attributes, generator=rng) >= share
         return cls(kept[0], kept[1], each & kept[2][:, None])
 
     def select(self, index: Tensor | slice) -> Dropout:
