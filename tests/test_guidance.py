@@ -46,12 +46,12 @@ def test_scale_zero_is_the_unconditional_model_exactly(model, noisy):
     assert not torch.allclose(nothing, direct(model, some_conditions(), noisy))
 
 
-def test_prepared_tokens_are_the_tokens_also_of_several_latents(model, noisy):
-    tokens = model.context(some_conditions())
-    prepared = model.denoiser.prepare(tokens)
+def test_a_prepared_context_is_that_context_also_of_several_latents(model, noisy):
+    context = model.context(some_conditions())
+    prepared = model.prepare(context)
     x, t = (value.repeat_interleave(3, 0) for value in noisy)
-    assert torch.equal(model(x, t, prepared), model(x, t, tokens))
-    apart = model(x, t, tokens.repeat_interleave(3, 0))
+    assert torch.equal(model(x, t, prepared), model(x, t, context))
+    apart = model(x, t, model.context(some_conditions().repeat(3)))
     assert torch.allclose(model(x, t, prepared), apart, atol=1e-5)
 
 
@@ -91,7 +91,7 @@ def test_a_model_of_attributes_alone_refuses_a_photo():
     with pytest.raises(ValueError, match="cannot take image"):
         model.context(some_conditions())
     attributes = some_conditions().without("image").without("labels")
-    assert model.context(attributes).shape == (2, len(ATTRIBUTE_INDEX), 32)
+    assert model.context(attributes).tokens.shape == (2, len(ATTRIBUTE_INDEX), 32)
 
 
 def with_attributes(**attributes):

@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 
+from avatarmmc_blender.backend.encoders.layout import layout
 from avatarmmc_blender.backend.encoders.visual import TOKEN_GRID, TOKEN_WIDTH, VisualEncoder
 from avatarmmc_blender.backend.generator.cameras import orbit_camera
 from avatarmmc_blender.backend.generator.fast_images import project
@@ -182,18 +183,39 @@ def test_what_is_masked_cannot_reach_the_tokens():
     half = mask.clone()
     half[..., :64] = 0
     with torch.no_grad():
-        tokens = encoder(Given(image, half, labels, half))
+        seen = encoder(Given(image, half, labels, half))
         changed, other = image.clone(), labels.clone()
         changed[..., :64], other[..., :64] = torch.nan, 3
-        assert tokens.shape == (2, TOKEN_GRID**2 + 1, TOKEN_WIDTH)
-        assert torch.equal(tokens, encoder(Given(changed, half, other, half)))
+        assert seen.tokens.shape == (2, TOKEN_GRID**2 + 1, TOKEN_WIDTH)
+        assert agree(seen, encoder(Given(changed, half, other, half)), 0)
         alone = encoder(Given(image, mask, None, None))
-        assert torch.allclose(alone, encoder(Given(image, mask, labels, 0 * mask)), atol=1e-6)
-        assert not torch.allclose(alone, encoder(Given(image, mask, labels, mask)), atol=1e-3)
+        assert agree(alone, encoder(Given(image, mask, labels, 0 * mask)), 1e-6)
+        assert not agree(alone, encoder(Given(image, mask, labels, mask)), 1e-3)
         maps = encoder(Given(None, None, labels, mask))
-        assert torch.allclose(maps, encoder(Given(image, 0 * mask, labels, mask)), atol=1e-6)
+        assert agree(maps, encoder(Given(image, 0 * mask, labels, mask)), 1e-6)
         nothing = encoder(Given(None, None, None, None))
-        assert torch.equal(nothing, encoder(Given(image, 0 * mask, labels, 0 * mask)))
+        assert agree(nothing, encoder(Given(image, 0 * mask, labels, 0 * mask)), 0)
+
+
+def agree(a, b, tolerance):
+    pairs = zip(vars(a).values(), vars(b).values(), strict=True)
+    return all(torch.allclose(x, y, rtol=0, atol=tolerance) for x, y in pairs)
+
+
+def test_layout_tells_where_a_class_lies_and_which_colour_it_has():
+    labels = torch.zeros(1, 32, 32, dtype=torch.int64)
+    labels[:, 8:16, 4:12] = 3
+    one_hot = torch.nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
+    image, mask = torch.full((1, 3, 32, 32), 0.25), torch.ones(1, 1, 32, 32)
+    rows = layout(image, mask, one_hot, mask).view(5, -1)
+    there, size, x, y, spread_x, spread_y, slant, top, bottom, left, right = rows[3, :11].tolist()
+    assert there == 1 and size == pytest.approx(0.25) and slant == pytest.approx(0, abs=1e-6)
+    assert (x, y) == (pytest.approx(-0.5), pytest.approx(-0.25))
+    assert spread_x == pytest.approx(spread_y) == pytest.approx(0.25 / 3**0.5, rel=0.02)
+    assert {round(v, 3) for v in (top, bottom, left, right)} == {-0.719, -0.281, -0.469, -0.031}
+    assert rows[3, 11:16].tolist() == pytest.approx([1, -0.5, -0.5, -0.5, 0], abs=1e-4)
+    assert (rows[1] == 0).all()
+    assert (layout(image, mask, one_hot, 0 * mask) == 0).all()
 
 
 def test_weights_come_back_and_bad_files_are_refused(tmp_path):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from avatarmmc_blender.backend.conditions.conditions import Conditions, encode_attributes
 from avatarmmc_blender.backend.diffusion.denoiser import DenoiserConfig
 from avatarmmc_blender.backend.diffusion.model import LatentDiffusion
+from avatarmmc_blender.backend.encoders.visual import Seen
 from avatarmmc_blender.backend.generator.generator import Generator
 from avatarmmc_blender.backend.latent.w_space import WSpace
 from avatarmmc_blender.backend.training.latents import sample_training_latents
@@ -17,14 +18,19 @@ CONFIG = DenoiserConfig(width=32, multipliers=(1, 2), head_width=16, context_wid
 
 
 class TinyVisual(nn.Module):
-    """Two tokens: mean colour and mean class of what is given, or null tokens."""
+    """Two tokens: mean colour and mean class of what is given, or null tokens; and a guess."""
 
     def __init__(self):
         super().__init__()
         self.project = nn.Linear(4, CONTEXT_WIDTH)
+        self.guess = nn.Linear(2 * CONTEXT_WIDTH, 2 * 256)
         self.null = nn.Parameter(torch.randn(1, 2, CONTEXT_WIDTH))
 
-    def forward(self, conditions: Conditions) -> Tensor:
+    def unseen(self, batch: int) -> Seen:
+        nothing = torch.zeros(batch, 256)
+        return Seen(self.null.expand(batch, -1, -1), nothing, nothing)
+
+    def forward(self, conditions: Conditions) -> Seen:
         image, image_mask = conditions.image, conditions.image_mask
         labels, labels_mask = conditions.labels, conditions.labels_mask
         labels = None if labels is None else labels[:, None].float().expand(-1, 3, -1, -1) / 19
@@ -36,7 +42,9 @@ class TinyVisual(nn.Module):
             features = torch.cat([(value * mask).mean((2, 3)), mask.mean((2, 3))], 1)
             given = mask.flatten(1).any(1)[:, None]
             tokens.append(torch.where(given, self.project(features), self.null[:, i]))
-        return torch.stack(tokens, 1)
+        tokens = torch.stack(tokens, 1)
+        mean, narrowing = self.guess(tokens.flatten(1)).chunk(2, 1)
+        return Seen(tokens, mean, -narrowing.abs())
 
 
 def tiny_model(visual: bool = True) -> LatentDiffusion:

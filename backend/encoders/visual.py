@@ -112,7 +112,9 @@ class VisualEncoder(nn.Module):
             ],
             1,
         )
-        x = self.gather(self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last))))
+        x = self.gather(
+            self.decoder(self.backbone(x.contiguous(memory_format=torch.channels_last)))
+        )
         known = self.layout(layout(image, image_mask, one_hot, labels_mask))
         whole = torch.cat([self.places(x), known], 1)
         tokens = torch.cat([self.out(x.flatten(2).mT), self.whole(whole)[:, None]], 1) + self.place
