@@ -111,12 +111,19 @@ def test_painted_hair_leaves_the_face(models, w, front):
     assert {"shape", "skin"} <= changed_rows(models, w, free)
 
 
-def test_painted_glasses_release_the_attribute_and_say_so(models, w, front):
-    labels = with_glasses(front[1])
-    answers = edit(models, w, None, repainted(labels), None, QUICK)
-    assert answers.report["released"] == ["glasses"]
-    assert answers.notes[0] == "the edit sets free glasses"
+def test_painted_glasses_are_said_to_be_there(models, w, front):
+    answers = edit(models, w, None, repainted(with_glasses(front[1])), None, QUICK)
+    assert answers.notes[0] == "the painted map says glasses=round"
     assert changed_rows(models, w, answers) == {"accessories"}
+
+
+def test_a_painted_nose_releases_its_attributes_and_says_so(models, w, front):
+    labels = front[1].copy()
+    rows, columns = np.nonzero(labels == LABEL_INDEX["nose"])
+    labels[rows, columns + 4] = labels[rows, columns - 4] = LABEL_INDEX["nose"]
+    answers = edit(models, w, None, repainted(labels), None, QUICK)
+    assert answers.report["released"] == ["nose_width", "nose_length", "nose_profile"]
+    assert answers.notes[0] == "the edit sets free nose_width, nose_length, nose_profile"
 
 
 def test_what_is_erased_of_the_map_may_change(models, w, front):

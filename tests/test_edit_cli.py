@@ -101,11 +101,13 @@ def test_a_map_can_be_painted_on_and_an_unpainted_one_changes_nothing(
 def test_a_painted_map_and_attributes_make_another_head(head, edits, tmp_path, capsys):
     painted, first, second = (tmp_path / name for name in ("map.png", "a.npz", "b.npz"))
     run("map", head, "--output", painted)
+    capsys.readouterr()
     pixels = np.asarray(Image.open(painted)).copy()
     pixels[40:160, 160:350] = PALETTE[HAIR]
     Image.fromarray(pixels).save(painted)
     report = tmp_path / "report.json"
     asked = ("--segmentation", painted, "--steps", 2, "--attribute", "lipstick=0.7")
+    asked += ("--device", "cpu")
     assert run("edit", head, *asked, "--output", first, "--report", report) == 0
     captured = capsys.readouterr()
     assert "sets free" in captured.err and "hair_style" in captured.err

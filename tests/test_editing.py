@@ -69,10 +69,11 @@ def test_the_stronger_the_farther(model, known, noise):
 
 
 def test_at_full_strength_a_sampled_head_becomes_what_is_sampled_of_the_edit(model, known, noise):
-    edit = make_edit(some_conditions(), attributes=OTHERWISE)
+    edit = make_edit(some_conditions(), attributes={"age": -1.0, "lipstick": 1.0})
     expected = dpm_solver_2m(guided(model, edit.edited, GUIDANCE), noise, time_grid(STEPS))
     # at time 1 the schedule leaves a trace of the latent in the noise
-    assert torch.allclose(run(model, known, noise, edit, 1.0, lock=False), expected, atol=5e-3)
+    edited = run(model, known, noise, edit, 1.0, lock=False)
+    assert (edited - expected).abs().max() < 0.03 < (edited - known).abs().max()
 
 
 def test_rows_that_an_edit_may_not_touch_stay_bit_for_bit(model, known, noise):
@@ -93,7 +94,7 @@ def test_another_choice_is_taken_not_added(model, known, noise):
     expected = dpm_solver_2m(guided(model, edit.edited, GUIDANCE), noise, time_grid(STEPS))
     far = known + 3.0  # not what the model makes of the source
     edited = run(model, far, noise, edit, 1.0, lock=False)
-    assert torch.allclose(edited[:, rows], expected[:, rows], atol=5e-2)
+    assert (edited - expected)[:, rows].abs().max() < 0.2
     assert (edited - expected)[:, 0].abs().mean() > 0.5
 
 
@@ -143,6 +144,20 @@ def test_a_mask_erases_photo_and_labels_and_what_they_show():
     assert (edit.edited.labels_mask[edit.region] == 0).all()
     assert edit.released == ("hair_style",)
     assert "shape" in kept_parts(edit.changed)
+
+
+def test_painted_glasses_are_worn():
+    source = some_conditions()  # with glasses asked, none on the map
+    glasses = ATTRIBUTE_INDEX["glasses"]
+    labels = source.labels.clone()
+    labels[:, 6:9, 3:13] = LABEL_INDEX["eye_g"]
+    on = make_edit(source, labels=labels)
+    assert on.implied == {"glasses": "round"} and on.edited.attributes[:, glasses].eq(1).all()
+    assert on.edited.labels_mask.all() and "glasses" in on.changed
+    off = make_edit(replace(source, labels=labels), labels=source.labels)
+    assert off.implied == {"glasses": "none"} and off.edited.attributes[:, glasses].eq(0).all()
+    asked = make_edit(source, labels=labels, attributes={"glasses": "square"})
+    assert asked.implied == {} and asked.edited.attributes[:, glasses].eq(2).all()
 
 
 def test_within_a_mask_only_what_is_repainted_is_asked():

@@ -182,7 +182,7 @@ def _make(own: Conditions, wanted: Evidence, mask: np.ndarray | None) -> Edit:
 
 def _settled(change: Edit, guidance: Guidance) -> tuple[Edit, list[str]]:
     """The edit without contradictions, and notes about them and about what was released."""
-    notes = []
+    notes = [f"the painted map says {name}={value}" for name, value in change.implied.items()]
     if change.released:
         notes.append(f"the edit sets free {', '.join(change.released)}")
     edited, contradictions = settle(change.edited, guidance.labels, guidance.attributes)

@@ -82,6 +82,11 @@ _WIDER: dict[str, tuple[str, ...]] = {
     "earrings": _EARS,
 }
 
+# class -> what its presence and its absence in a map say of an attribute
+_WORN: dict[str, tuple[str, float | str, float | str]] = {
+    "eye_g": ("glasses", "round", "none"),
+    "ear_r": ("earrings", 1.0, 0.0),
+}
 _OF_MASK, _OF_CLASS = 0.1, 0.25  # shares from which a mask is about a class
 
 
@@ -116,6 +121,17 @@ def repainted_classes(before: Tensor, after: Tensor) -> tuple[str, ...]:
         front = max(_LAYER[name] for name in names)
         touched |= {name for name in names if _LAYER[name] == front}
     return tuple(name for name in LABELS if name in touched)
+
+
+def put_on(before: Tensor, after: Tensor) -> dict[str, float | str]:
+    """Attributes that follow from labels `after` painted over labels `before`, both (B, S, S): of
+    what was put on or taken off.  Rims are too thin to be left to the picture alone."""
+    found = {}
+    for name, (attribute, worn, bare) in _WORN.items():
+        was, now = (bool(class_mask(labels, (name,)).any()) for labels in (before, after))
+        if was != now:
+            found[attribute] = worn if now else bare
+    return found
 
 
 def masked_classes(labels: Tensor, mask: Tensor) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ is none, and those rows are the second way's own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from ..conditions.regions import (
     color_region,
     dilate,
     masked_classes,
+    put_on,
     repainted_classes,
     shape_region,
 )
@@ -64,18 +65,20 @@ _FOLLOWS = {
 @dataclass(frozen=True)
 class Edit:
     """Conditions before and after, the region (B, 1, S, S) bool that changes (None: no picture),
-    the names of the attributes that were asked to be otherwise, and of those released for it."""
+    the names of the attributes that were asked to be otherwise and of those released for it, and
+    the attributes that the painted map leaves no doubt about."""
 
     source: Conditions
     edited: Conditions
     region: Tensor | None
     asked: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
+    implied: Mapping[str, float | str] = field(default_factory=dict)
 
     @property
     def changed(self) -> tuple[str, ...]:
         """Attributes that the edit may change."""
-        return (*self.asked, *self.released)
+        return (*self.asked, *self.released, *self.implied)
 
     @property
     def is_nothing(self) -> bool:
@@ -133,8 +136,11 @@ def make_edit(
     for name in asked:
         released |= set(_FOLLOWS.get(name, ()))
     new, region = _hide_for_attributes(new, source, asked, region)
-    new, lost = _with_attributes(new, asked, released - set(attributes))
-    return Edit(source, new, region, tuple(asked), lost)
+    implied = {} if labels is None else put_on(source.labels, labels)
+    implied = {name: value for name, value in implied.items() if name not in attributes}
+    lost = released - set(attributes) - set(implied)
+    new, released = _with_attributes(new, {**asked, **implied}, lost)
+    return Edit(source, new, region, tuple(asked), released, implied)
 
 
 def _asked_otherwise(
@@ -286,8 +292,8 @@ def _keep_rows(known: Tensor, noise: Tensor, rows: list[int]) -> Adjust:
 
 
 def _equal(a: Conditions, b: Conditions) -> bool:
-    for field in fields(a):
-        x, y = getattr(a, field.name), getattr(b, field.name)
+    for part in fields(a):
+        x, y = getattr(a, part.name), getattr(b, part.name)
         if (x is None) != (y is None) or (x is not None and not torch.equal(x, y)):
             return False
     return True
