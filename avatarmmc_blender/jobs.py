@@ -1,4 +1,4 @@
-"""One long call on its own thread, with progress and cancel for the main thread."""
+"""One long call at a time on its own thread, with progress and cancel for the main thread."""
 
 from __future__ import annotations
 
@@ -19,18 +19,44 @@ Progress = Callable[[str, float], None]
 SWITCH_INTERVAL = 0.001
 
 
+# The job beside which no other may start, if any.
+_current: Job | None = None
+
+
+def running_job() -> Job | None:
+    """Return the job beside which no other may start: its thread runs or its owner needs it.
+
+    What makes heads and what works on models share this one place.
+    """
+    global _current
+    if _current is not None and _current.released and not _current.running:
+        _current = None
+    return _current
+
+
 class Job(Generic[Result]):
     """Runs `work(callback)` on a thread; `work` must not touch Blender's data.
 
     `work` reports by calling `callback(stage, fraction)`; after `cancel` that call raises
-    Cancelled, which ends the work.  All methods are for the thread that made the job.
+    Cancelled, which ends the work.  If the work ends nevertheless, what it made is given to `drop`,
+    where there is one.  `title` says in a sentence's words what goes on, for whoever has to wait.
+    All methods are for the thread that made the job.
     """
 
-    def __init__(self, work: Callable[[Progress], Result]):
+    def __init__(
+        self,
+        work: Callable[[Progress], Result],
+        title: str = "A job is running",
+        drop: Callable[[Result], None] | None = None,
+    ):
+        self.title = title
+        self.released = False
         self._work = work
+        self._drop = drop
         self._cancelled = threading.Event()
         self._progress: tuple[str, float] = ("", 0.0)
-        self._result: Result | None = None
+        self._made: list[Result] = []  # empty or one: whoever pops it may drop it
+        self._taken = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="AvatarMMC job", daemon=True)
 
@@ -44,25 +70,44 @@ class Job(Generic[Result]):
         """Whether the work goes on."""
         return self._thread.is_alive()
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether the work was asked to end."""
+        return self._cancelled.is_set()
+
     def start(self) -> None:
-        """Start the work."""
+        """Start the work; raises RuntimeError while another job is running."""
+        global _current
+        if running_job() is not None:
+            raise RuntimeError(f"expected no running job, but: {_current.title}")
+        _current = self
         self._thread.start()
 
     def cancel(self) -> None:
         """Ask the work to end; it does at its next report of progress."""
         self._cancelled.set()
+        self._drop_made()
 
     def join(self, seconds: float | None = None) -> None:
         """Wait for the end of the work, at most `seconds`."""
         self._thread.join(seconds)
 
+    def release(self) -> None:
+        """Let other jobs start as soon as this one's thread has ended; the owner is through."""
+        self.cancel()
+        self.released = True
+
     def result(self) -> Result:
-        """Return what the finished work returned, or raise what it raised."""
-        if self._cancelled.is_set():
-            raise Cancelled()
+        """Return what the finished work returned, which now is the caller's, or raise its error.
+
+        Raises Cancelled if what it made was dropped.
+        """
         if self._error is not None:
             raise self._error
-        return self._result
+        if not self._made:
+            raise Cancelled()
+        self._taken = True
+        return self._made[0]
 
     def _report(self, stage: str, fraction: float) -> None:
         if self._cancelled.is_set():
@@ -74,11 +119,23 @@ class Job(Generic[Result]):
         sys.setswitchinterval(min(interval, SWITCH_INTERVAL))
         try:
             _leave_a_core()
-            self._result = self._work(self._report)
+            self._made.append(self._work(self._report))
+            if self.cancelled:
+                self._drop_made()
         except Exception as error:
             self._error = error
         finally:
             sys.setswitchinterval(interval)
+
+    def _drop_made(self) -> None:
+        """Drop what the work made, unless it was taken; cancel and the thread's end both may."""
+        if self._drop is None or self._taken:
+            return
+        try:
+            made = self._made.pop()
+        except IndexError:  # nothing yet, or the other thread was first
+            return
+        self._drop(made)
 
 
 def _leave_a_core() -> None:

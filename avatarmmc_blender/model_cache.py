@@ -12,7 +12,8 @@ from pathlib import Path
 import bpy
 import bpy.utils.previews
 
-from .models_store import PREVIEW, ModelInfo, listed_models, models_folder
+from .backend.checkpoints.stored_model import PREVIEW
+from .models_store import ModelInfo, listed_models, models_folder
 
 
 @dataclass(frozen=True)

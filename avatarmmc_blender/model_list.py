@@ -5,6 +5,8 @@ What is drawn was read before: see `model_cache`.
 
 from __future__ import annotations
 
+import textwrap
+
 import bpy
 
 from .model_cache import ShownModel, shown_folder, shown_models
@@ -12,6 +14,7 @@ from .model_task import current_model_task
 from .settings import BUNDLED_MODEL
 
 PICTURE_SCALE = 6.0
+LINE = 70  # characters
 
 
 def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None:
@@ -19,8 +22,7 @@ def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None
     task = current_model_task()
     row = layout.row(align=True)
     if task is not None:
-        text = f"{task.stage[:1].upper()}{task.stage[1:]} {task.fraction:.0%}"
-        row.progress(factor=task.fraction, type="BAR", text=text)
+        row.progress(factor=task.fraction, type="BAR", text=task.text)
         row.operator("avatarmmc.cancel_model", text="", icon="X")
     else:
         row.enabled = bool(checkpoint)
@@ -35,19 +37,28 @@ def draw_models(layout: bpy.types.UILayout, checkpoint: str, flame: str) -> None
 
 def _draw_model(layout: bpy.types.UILayout, shown: ShownModel) -> None:
     model = shown.info
-    layout.label(text=model.id, icon="USER")
+    layout.label(text=model.id, icon="FILE_FOLDER" if model.stray else "USER")
     row = layout.row()
-    row.operator("avatarmmc.model_licence", icon="INFO").model = model.id
-    row.operator("avatarmmc.verify_model", icon="CHECKMARK").model = model.id
-    row.operator("avatarmmc.remove_model", text="", icon="TRASH").model = model.id
+    if model.family:
+        row.operator("avatarmmc.model_licence", icon="INFO").model = model.id
+        row.operator("avatarmmc.verify_model", icon="CHECKMARK").model = model.id
+    remove = row.operator("avatarmmc.remove_model", text="", icon="TRASH")
+    remove.model, remove.stray = model.id, model.stray
     head = "with FLAME" if model.has_flame else "without FLAME"
     memory = f"about {model.memory_bytes / 1e9:.1f} GB of memory"
     if model.family:
         layout.label(text=f"{model.family_name}, {head}, {memory}, from {model.source}")
     if model.problem:
-        layout.label(text=model.problem.capitalize(), icon="ERROR")
+        lines = layout.column(align=True)
+        for index, line in enumerate(wrapped(model.problem[:1].upper() + model.problem[1:])):
+            lines.label(text=line, icon="BLANK1" if index else "ERROR")
     if shown.picture is not None:
         layout.template_icon(icon_value=shown.picture.icon_id, scale=PICTURE_SCALE)
+
+
+def wrapped(text: str) -> list[str]:
+    """Return a text as lines that fit into the preferences."""
+    return textwrap.wrap(text, LINE)
 
 
 def model_label(model: str) -> str:
@@ -62,8 +73,9 @@ class AVATARMMC_MT_model(bpy.types.Menu):
     bl_idname = "AVATARMMC_MT_model"
 
     def draw(self, context: bpy.types.Context) -> None:
-        """Draw the bundled model and the converted ones."""
-        for model in (BUNDLED_MODEL, *(shown.info.id for shown in shown_models())):
+        """Draw the bundled model and the converted ones that are whole."""
+        whole = [shown.info.id for shown in shown_models() if shown.info.family]
+        for model in (BUNDLED_MODEL, *whole):
             operator = self.layout.operator("avatarmmc.choose_model", text=model_label(model))
             operator.model = model
 

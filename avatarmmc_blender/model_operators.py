@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
+from . import model_actions
 from .errors import AvatarError, Cancelled
-from .jobs import Progress
+from .jobs import Progress, running_job
 from .model_cache import refresh_models, shown_models
+from .model_list import wrapped
 from .model_task import ModelTask, current_model_task
+from .preferences import chosen_device
 from .settings import BUNDLED_MODEL
 
 TICK_SECONDS = 0.1
-LINE = 70  # characters of licence text
 
 
 def refresh(context: bpy.types.Context) -> None:
@@ -36,8 +37,11 @@ class BackgroundOperator:
     """Does its work on a thread when invoked, and at once when called from a script.
 
     Operators add `work()`, which returns a function of a callback that touches none of Blender's
-    data, and `done(result)`, which returns what to tell of that function's result.
+    data, and `done(result)`, which makes that function's result last, on Blender's own thread, and
+    returns what to tell of it.  A result that is not wanted any more is given to `drop`.
     """
+
+    drop: Callable[[object], None] | None = None
 
     _task: ModelTask | None = None
     _timer: bpy.types.Timer | None = None
@@ -45,14 +49,14 @@ class BackgroundOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """Only one thing is done at a time."""
-        if current_model_task() is not None:
-            cls.poll_message_set("A model is being worked on")
-            return False
-        return True
+        job = running_job()
+        if job is not None:
+            cls.poll_message_set(job.title)
+        return job is None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start in the background."""
-        self._task = ModelTask(self.work())
+        self._task = ModelTask(self.work(), self.drop)
         self._task.start()
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
@@ -67,6 +71,7 @@ class BackgroundOperator:
         try:
             if not self._task.step():
                 return {"PASS_THROUGH"}
+            message = self.done(self._task.result)
         except Cancelled as error:
             return self._end(context, {"INFO"}, str(error), {"CANCELLED"})
         except AvatarError as error:
@@ -74,7 +79,7 @@ class BackgroundOperator:
         except Exception:
             self._end(context, {"ERROR"}, "This failed; see Blender's console.", {"CANCELLED"})
             raise
-        return self._end(context, {"INFO"}, self.done(self._task.result), {"FINISHED"})
+        return self._end(context, {"INFO"}, message, {"FINISHED"})
 
     def cancel(self, context: bpy.types.Context) -> None:
         """End the task because its window is closed."""
@@ -84,13 +89,13 @@ class BackgroundOperator:
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Do the work and return when it is done, for scripts."""
         try:
-            result = self.work()(lambda stage, fraction: None)
+            message = self.done(self.work()(lambda stage, fraction: None))
         except AvatarError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         finally:
             refresh(context)
-        self.report({"INFO"}, self.done(result))
+        self.report({"INFO"}, message)
         return {"FINISHED"}
 
     def _end(
@@ -113,15 +118,18 @@ class AVATARMMC_OT_add_model(BackgroundOperator, bpy.types.Operator):
 
     def work(self) -> Callable[[Progress], object]:
         """Convert on the thread."""
-        from .model_actions import add_model
-
         path = Path(bpy.path.abspath(self.filepath))
         flame = Path(bpy.path.abspath(self.flame)) if self.flame else None
-        return lambda callback: add_model(path, flame, callback)
+        return lambda callback: model_actions.prepare_model(path, flame, callback)
 
     def done(self, result: object) -> str:
-        """Name the new model."""
-        return f"Added {result.id}"
+        """Put the new model among the others and name it."""
+        return f"Added {model_actions.keep_model(result).id}"
+
+    @staticmethod
+    def drop(result: object) -> None:
+        """Delete what was converted."""
+        result.discard()
 
 
 class AVATARMMC_OT_verify_model(BackgroundOperator, bpy.types.Operator):
@@ -134,46 +142,64 @@ class AVATARMMC_OT_verify_model(BackgroundOperator, bpy.types.Operator):
 
     def work(self) -> Callable[[Progress], object]:
         """Verify on the thread."""
-        from .model_actions import verify_model
-        from .preferences import chosen_device
-
         model, device = self.model, chosen_device(bpy.context)
-        return lambda callback: verify_model(model, device, callback)
+        return lambda callback: model_actions.verify_model(model, device, callback)
 
     def done(self, result: object) -> str:
-        """Say what was found."""
+        """Keep the picture and say what was found."""
+        model_actions.keep_picture(result)
         return f"{result.model_id}: {result.tensors} tensors in order; {result.note}"
 
+    @staticmethod
+    def drop(result: object) -> None:
+        """Forget the picture."""
 
-class AVATARMMC_OT_remove_model(bpy.types.Operator):
+
+class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
     """Delete this converted model from this computer; the released file stays where it is"""
 
     bl_idname = "avatarmmc.remove_model"
     bl_label = "Remove Model"
 
     model: bpy.props.StringProperty(name="Model")
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Not while a model is being worked on."""
-        return current_model_task() is None
+    stray: bpy.props.BoolProperty(
+        name="Stray", description="Delete it even if it is a folder that is no model"
+    )
+    confirmed: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Ask first."""
-        return context.window_manager.invoke_confirm(self, event)
+        """Ask first, then start in the background."""
+        if self.confirmed:
+            return BackgroundOperator.invoke(self, context, event)
+        self.confirmed = True
+        what = "folder, which is no model, with all that is in it" if self.stray else "model"
+        return context.window_manager.invoke_confirm(
+            self, event, title=f"Delete {self.model}?", message=f"This deletes the {what}."
+        )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Delete it."""
-        from .model_actions import remove_model
-
-        try:
-            remove_model(self.model)
-        except AvatarError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        finally:
-            refresh(context)
+        """Delete it: at once for scripts, in the background when the user has confirmed."""
+        if not self.confirmed or bpy.app.background:
+            return BackgroundOperator.execute(self, context)
+        bpy.ops.avatarmmc.remove_model(
+            "INVOKE_DEFAULT", model=self.model, stray=self.stray, confirmed=True
+        )
         return {"FINISHED"}
+
+    def work(self) -> Callable[[Progress], object]:
+        """Delete on the thread; disks can take their time."""
+        model, stray = self.model, self.stray
+
+        def remove(callback: Progress) -> str:
+            callback("removing", 0.0)
+            model_actions.remove_model(model, stray)
+            return model
+
+        return remove
+
+    def done(self, result: object) -> str:
+        """Name what was deleted."""
+        return f"Removed {result}"
 
 
 class AVATARMMC_OT_refresh_models(bpy.types.Operator):
@@ -197,7 +223,7 @@ class AVATARMMC_OT_cancel_model(bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """There must be something to cancel."""
-        return current_model_task() is not None
+        return current_model_task() is not None and not current_model_task().cancelled
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Ask the task to end."""
@@ -217,7 +243,7 @@ class AVATARMMC_OT_model_licence(bpy.types.Operator):
         """Show the licence in a box."""
         licences = {shown.info.id: shown.info.licence for shown in shown_models()}
         text = licences.get(self.model, "There is no such model.")
-        lines = [line for part in text.splitlines() for line in textwrap.wrap(part, LINE)]
+        lines = [line for part in text.splitlines() for line in wrapped(part)]
 
         def draw(menu: bpy.types.Menu, context: bpy.types.Context) -> None:
             for line in lines:

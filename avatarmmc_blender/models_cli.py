@@ -37,6 +37,8 @@ def add_models_commands(parser: argparse.ArgumentParser) -> None:
     _add_reenact(commands.add_parser("reenact", help="frames of a Next3D head in motion"))
     remove = commands.add_parser("remove", help="delete a converted model")
     remove.add_argument("id", metavar="ID")
+    stray = "delete also a folder among the models that is none, with all that is in it"
+    remove.add_argument("--stray", action="store_true", help=stray)
     remove.set_defaults(run=_remove)
 
 
@@ -96,12 +98,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _verify_stored(model_id: str, device: str) -> int:
-    from .model_actions import verify_model
+    from .model_actions import keep_picture, verify_model
 
     found = verify_model(model_id, device)
+    picture = keep_picture(found)
     print(f"{model_id}: {found.tensors} tensors of the right shapes, all finite; {found.note}")
-    if found.preview is not None:
-        print(found.preview)
+    if picture is not None:
+        print(picture)
     return 0
 
 
@@ -158,7 +161,7 @@ def _write_frames(arguments: argparse.Namespace, settings: GenerateSettings, fol
 def _remove(arguments: argparse.Namespace) -> None:
     from .model_actions import remove_model
 
-    remove_model(arguments.id)
+    remove_model(arguments.id, arguments.stray)
     print(f"{arguments.id} removed")
 
 

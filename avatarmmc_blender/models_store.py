@@ -5,13 +5,13 @@ Reading the list needs no PyTorch, so that the panel can show it at any time.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .backend.checkpoints.stored_model import StoredModel, stored_models
 from .errors import AvatarError
 from .models import import_torch
 
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = "AVATARMMC_MODELS"  # names another folder than the user's own
 FAMILY_NAMES = {"next3d": "Next3D", "eg3d": "EG3D"}
-DESCRIPTION, FLAME, LANDMARKS, PREVIEW = "model.json", "flame.npz", "landmarks.npz", "preview.png"
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What the list shows of a converted model; `problem` is empty if it can be used."""
+    """What the list shows of a converted model; `problem` is empty if it can make heads.
+
+    `family` is empty if it is damaged, or `stray`: a folder that no model was converted into.
+    """
 
     id: str
     folder: Path
@@ -35,6 +37,7 @@ class ModelInfo:
     memory_bytes: int
     has_flame: bool
     problem: str
+    stray: bool
 
     @property
     def family_name(self) -> str:
@@ -69,24 +72,33 @@ def open_store() -> ModelStore:
 
 
 def listed_models() -> list[ModelInfo]:
-    """Return the converted models by id."""
-    folder = models_folder()
-    if not folder.is_dir():
-        return []
-    found = [item for item in folder.iterdir() if not item.name.startswith(".")]
-    return [_info(item) for item in sorted(found) if item.is_dir()]
+    """Return the converted models by id, with damaged ones and stray folders."""
+    return [_info(model) for model in stored_models(models_folder())]
 
 
-def _info(folder: Path) -> ModelInfo:
-    try:
-        values = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-        licence, memory = str(values["licence"]), int(values["memory_bytes"])
-        family, source = str(values["family"]), str(values["provenance"]["source"])
-    except (OSError, ValueError, KeyError, TypeError):
-        problem = "damaged: remove it and add its file again"
-        return ModelInfo(folder.name, folder, "", "", "", 0, False, problem)
-    flame = (folder / FLAME).is_file()
-    needed = [FLAME] if family == "eg3d" else [FLAME, LANDMARKS]
-    missing = [name for name in needed if not (folder / name).is_file()]
-    problem = "add it again with its FLAME file to make heads" if missing else ""
-    return ModelInfo(folder.name, folder, family, source, licence, memory, flame, problem)
+def _info(model: StoredModel) -> ModelInfo:
+    return ModelInfo(
+        id=model.id,
+        folder=model.folder,
+        family=model.family,
+        source=str(model.provenance.get("source", "")),
+        licence=model.licence,
+        memory_bytes=model.memory_bytes,
+        has_flame=model.has_flame,
+        problem=model.problem or _missing(model),
+        stray=model.stray,
+    )
+
+
+def _missing(model: StoredModel) -> str:
+    if not model.has_flame:
+        return (
+            "it has no FLAME file to make a rigged head of: add its file again with its FLAME file "
+            "(`models add FILE --flame FILE`)"
+        )
+    if model.family == "next3d" and not model.has_landmarks:
+        return (
+            "it has no landmarks, which Next3D finds the mouth by: put landmark_embedding.npy "
+            "beside the FLAME file and add its file again with its FLAME file"
+        )
+    return ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .errors import AvatarError
 from .models_store import open_store
+from .stages import Progress
 
 if TYPE_CHECKING:
     from .backend.checkpoints.checkpoint import Checkpoint
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from .backend.official.flame import FlameModel
     from .backend.official.generator import OfficialGenerator
     from .meshing.flame_template import FlameTemplate
+
+# Where super-resolution runs in half precision, as in the public programs: there it takes less time
+# and memory.  Processors have no fast half precision, and Apple's GPUs were not tried.
+HALF_DEVICES = ("cuda",)
+READING_SHARE, NETWORKS_SHARE = 0.6, 0.9  # of loading, done when that has been done
 
 
 @dataclass(frozen=True)
@@ -36,18 +41,44 @@ class OfficialModel:
     template: FlameTemplate | None
 
 
-@lru_cache(maxsize=1)
-def load_official_model(model_id: str, device: str) -> OfficialModel:
-    """Return a converted model on `device`, loaded once; raise AvatarError if it cannot be."""
+# The model that was loaded last, by its id and device.
+_loaded: dict[tuple[str, str], OfficialModel] = {}
+
+
+def load_official_model(
+    model_id: str, device: str, progress: Progress | None = None
+) -> OfficialModel:
+    """Return a converted model on `device`, loaded once; raise AvatarError if it cannot be.
+
+    progress("loading", fraction) is called while it is loaded.
+    """
+    key = model_id, device
+    if key not in _loaded:
+        _loaded.clear()  # two would need twice the memory
+        _loaded[key] = _load(model_id, device, progress)
+    return _loaded[key]
+
+
+def forget_official_models() -> None:
+    """Keep no loaded model, since those on disk have changed."""
+    _loaded.clear()
+
+
+def _load(model_id: str, device: str, progress: Progress | None) -> OfficialModel:
+    report = progress or (lambda stage, fraction: None)
     store = open_store()
     from .backend.official.load import load_official
 
     try:
-        checkpoint = store.load(model_id)
-        generator = load_official(checkpoint).to(device)
+        checkpoint = store.load(model_id, lambda stage, done: report(stage, READING_SHARE * done))
+        generator = load_official(
+            checkpoint, device in HALF_DEVICES, lambda: report("loading", READING_SHARE)
+        ).to(device)
+        report("loading", NETWORKS_SHARE)
         flame = _load_flame(store, model_id)
     except (OSError, ValueError) as error:
         raise AvatarError.from_error(error) from error
+    report("loading", 1.0)
     return OfficialModel(
         name=model_id,
         sha256=checkpoint.provenance["sha256"],

@@ -7,7 +7,8 @@ programs, so that heads can be compared with their pictures.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from .backend.official.field import OfficialField
+    from .backend.official.generator import OfficialGenerator
     from .meshing.rigged_head import RiggedHead
     from .settings import GenerateSettings
     from .stages import Progress
@@ -42,11 +44,8 @@ def check_request(settings: GenerateSettings) -> None:
             "leave them out or use the bundled model."
         )
     info = next((item for item in listed_models() if item.id == settings.model), None)
-    if info is not None and info.family and not info.has_flame:
-        raise AvatarError(
-            f"The model {settings.model} has no FLAME file to make a rigged head of; "
-            "add its file again together with a FLAME file (`models add FILE --flame FILE`)."
-        )
+    if info is not None and info.problem:
+        raise AvatarError(f"The model {settings.model} cannot make heads: {info.problem}.")
 
 
 def make_latent(settings: GenerateSettings, model: OfficialModel) -> np.ndarray:
@@ -64,11 +63,11 @@ def make_styles(latent: np.ndarray, model: OfficialModel, truncation: float) -> 
         return model.generator.mapping(z, camera, truncation, TRUNCATED)
 
 
-def make_planes(ws: Tensor, model: OfficialModel) -> Tensor:
+def make_planes(ws: Tensor, model: OfficialModel, tick: Callable[[], None] | None = None) -> Tensor:
     """Return the planes (1, 3, 32, R, R) of style rows, for Next3D those of FLAME at rest."""
     torch = import_torch()
     generator = model.generator
-    with torch.inference_mode():
+    with torch.inference_mode(), ticking(generator, tick):
         identity = generator.prepare(ws)
         if model.family == "eg3d":
             return generator.planes(identity)
@@ -82,7 +81,8 @@ def make_field(
     tick: Callable[[], None] | None = None,
 ) -> OfficialField:
     """Return the field of a latent (z_dim,); raises AvatarError if it has no surface."""
-    return field_of(make_planes(make_styles(latent, model, truncation), model), model, tick)
+    planes = make_planes(make_styles(latent, model, truncation), model, tick)
+    return field_of(planes, model, tick)
 
 
 def field_of(
@@ -118,7 +118,12 @@ def make_head(
     )
 
 
-def render_test(model: OfficialModel, seed: int = 0, truncation: float = 0.7) -> np.ndarray:
+def render_test(
+    model: OfficialModel,
+    seed: int = 0,
+    truncation: float = 0.7,
+    tick: Callable[[], None] | None = None,
+) -> np.ndarray:
     """Return the generator's own picture (H, W, 3) uint8 of a seed from the front."""
     torch = import_torch()
     from .settings import GenerateSettings
@@ -126,8 +131,8 @@ def render_test(model: OfficialModel, seed: int = 0, truncation: float = 0.7) ->
     latent = make_latent(GenerateSettings(seed=seed), model)
     try:
         ws = make_styles(latent, model, truncation)
-        planes = make_planes(ws, model)
-        with torch.inference_mode():
+        planes = make_planes(ws, model, tick)
+        with torch.inference_mode(), ticking(model.generator, tick):
             raw = model.generator.render(planes, front_camera(model))
             image = model.generator.super_resolve(raw, ws)[0]
     except ValueError as error:
@@ -136,6 +141,18 @@ def render_test(model: OfficialModel, seed: int = 0, truncation: float = 0.7) ->
         raise AvatarError(f"The picture of {model.name} is not finite; its file may be damaged.")
     pixels = (image * 127.5 + 128.0).clamp(0, 255).to(torch.uint8)
     return pixels.permute(1, 2, 0).cpu().numpy()
+
+
+@contextmanager
+def ticking(generator: OfficialGenerator, tick: Callable[[], None] | None) -> Iterator[None]:
+    """Call `tick` before every layer, so that what it raises ends the seconds of a network."""
+    layers = [] if tick is None else generator.modules()
+    hooks = [layer.register_forward_pre_hook(lambda *_: tick()) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def front_camera(model: OfficialModel) -> Tensor:

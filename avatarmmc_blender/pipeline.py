@@ -105,14 +105,14 @@ def run_request(
     their usual length in units of the time of one head.
     """
     settings.check()
-    return _make_heads(settings, callback, before, load_model, find, _bundled_head)
+    return _make_heads(settings, callback, before, _load_bundled, find, _bundled_head)
 
 
 def _make_heads(
     settings: GenerateSettings,
     callback: Progress | None,
     before: Mapping[str, float],
-    load: Callable[[str], LoadedModel | OfficialModel],
+    load: Callable[[str, StageClock], LoadedModel | OfficialModel],
     find: Callable[..., Found],
     build: Callable[..., RiggedHead],
 ) -> list[GeneratedHead]:
@@ -125,7 +125,7 @@ def _make_heads(
     heads = []
     with _explained_memory_errors(device):
         clock(next(iter(before)), 0.0)
-        model = load(device)
+        model = load(device, clock)
         found = find(model, clock)
         # what was done for all heads at once counts for each in equal parts
         shared = {name: value / len(found.latents) for name, value in clock.stop().items()}
@@ -171,8 +171,14 @@ def _bundled_head(
     return rigged.scaled(LIFE_SCALE)
 
 
-def _load_official(settings: GenerateSettings) -> Callable[[str], OfficialModel]:
-    return lambda device: load_official_model(settings.model, device)
+def _load_bundled(device: str, clock: StageClock) -> LoadedModel:
+    return load_model(device)
+
+
+def _load_official(settings: GenerateSettings) -> Callable[[str, StageClock], OfficialModel]:
+    return lambda device, clock: load_official_model(
+        settings.model, device, lambda *_: clock.tick()
+    )
 
 
 def _find_official(settings: GenerateSettings) -> Callable[..., Found]:

@@ -1,6 +1,6 @@
 """Time the official generators against a plain implementation: same process, same weights.
 
-    python -m benchmarks.official_speed [--device cpu] [--repeats 2] [--only surfaces]
+    python -m benchmarks.official_speed [--device cpu] [--repeats 2] [--only memory]
 
 A Next3D of the released size with random weights follows the small reference's head mesh. The
 plain way (tests/reference_next3d.py) has a group of a convolution for each sample, inserts zeros,
@@ -11,8 +11,6 @@ thread, so that other work on the machine does not count; the least of all repea
 from __future__ import annotations
 
 import argparse
-import ctypes
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +25,9 @@ from tests import official_reference
 from tests import reference_next3d as plain
 
 from .official_compile import compile_line
+from .official_memory import memory_table
 from .official_surface import surface_tables
+from .peak_memory import PeakMemory
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results_official.md"
 RAW_SIZE = 128
@@ -82,42 +82,6 @@ def full_size(seed: int, device: str) -> Next3D:
     return generator.to(memory_format=torch.channels_last)
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process holds (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096
-
-
-class PeakMemory:
-    """The greatest memory above the start's while the block runs, in MB."""
-
-    def __init__(self, device: str) -> None:
-        self.device, self.megabytes = device, 0.0
-        self._stop = threading.Event()
-
-    def __enter__(self) -> PeakMemory:
-        if self.device == "cpu":
-            ctypes.CDLL(None).malloc_trim(0)  # else memory freed earlier hides what is used now
-            self._start = resident()
-            self._thread = threading.Thread(target=self._watch)
-            self._thread.start()
-        else:
-            torch.cuda.reset_peak_memory_stats()
-            self._start = torch.cuda.memory_allocated()
-        return self
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.01):
-            self.megabytes = max(self.megabytes, (resident() - self._start) / 1e6)
-
-    def __exit__(self, *_: object) -> None:
-        if self.device == "cpu":
-            self._stop.set()
-            self._thread.join()
-        else:
-            self.megabytes = (torch.cuda.max_memory_allocated() - self._start) / 1e6
-
-
 def measure(call: Callable[[], Tensor], device: str, repeats: int) -> Cost:
     """Call once for memory and to warm up, then `repeats` times for time."""
     with PeakMemory(device) as peak:
@@ -135,12 +99,17 @@ def measure(call: Callable[[], Tensor], device: str, repeats: int) -> Cost:
     return Cost(best, peak.megabytes, value)
 
 
-def tasks(generator: Next3D, device: str) -> list[Task]:
-    """Return everything that is measured."""
+def models_inputs(generator: Next3D, device: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a camera (1, 25), a head mesh (1, 5091, 3) and style rows of a random latent."""
     inputs = official_reference.reference("next3d").inputs
     camera, mesh = inputs["c_camera"].to(device), inputs["v"].to(device)
     z = torch.randn(1, generator.config.z_dim, device=device)
-    ws = generator.mapping(z, camera, 0.7, 14)
+    return camera, mesh, generator.mapping(z, camera, 0.7, 14)
+
+
+def tasks(generator: Next3D, device: str) -> list[Task]:
+    """Return everything that is measured."""
+    camera, mesh, ws = models_inputs(generator, device)
     identity = generator.prepare(ws)
     planes = generator.planes(identity, mesh)
     raw = generator.render(planes, camera)
@@ -245,7 +214,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--only", choices=["calls", "surfaces", "compile"], help="leave the rest")
+    sections = ["calls", "memory", "surfaces", "compile"]
+    parser.add_argument("--only", choices=sections, help="leave the rest")
     parser.add_argument("--surfaces", type=int, nargs="+", default=[256, 512], help="cells a side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -256,10 +226,11 @@ def main() -> None:
         generator = full_size(arguments.seed, device)
         if only in (None, "calls"):
             write_section(arguments.results, "", table(generator, device, repeats))
-        inputs = official_reference.reference("next3d").inputs
-        camera, mesh = inputs["c_camera"].to(device), inputs["v"].to(device)
-        z = torch.randn(1, generator.config.z_dim, device=device)
-        ws = generator.mapping(z, camera, 0.7, 14)
+        camera, mesh, ws = models_inputs(generator, device)
+        if only in (None, "memory"):
+            text = memory_table(generator, ws, mesh, camera, device)
+            print(text)
+            write_section(arguments.results, f"Memory ({device.upper()})", text)
         if only in (None, "surfaces") and device == "cpu":
             for text in surface_tables(generator, ws, mesh, arguments.surfaces):
                 write_section(arguments.results, "Surfaces", text)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from avatarmmc_blender.backend.checkpoints.blending_text import blending_rule
 from avatarmmc_blender.backend.checkpoints.checkpoint import read_checkpoint
@@ -15,7 +18,9 @@ from avatarmmc_blender.backend.checkpoints.errors import CheckpointError
 from avatarmmc_blender.backend.checkpoints.expected_shapes import expected_shapes
 from avatarmmc_blender.backend.checkpoints.settings import complete_settings
 from avatarmmc_blender.backend.checkpoints.store import ModelStore
+from avatarmmc_blender.backend.checkpoints.stored_model import remove_stored
 from avatarmmc_blender.backend.checkpoints.unpickle import read_pickle
+from avatarmmc_blender.backend.checkpoints.weights_file import save_tensors
 from tests.checkpoint_files import (
     SHAPES,
     changed_state,
@@ -229,7 +234,7 @@ def test_a_failure_leaves_nothing_behind(eg3d, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("avatarmmc_blender.backend.checkpoints.store.save_file", full)
+        patch.setattr("avatarmmc_blender.backend.checkpoints.store.save_tensors", full)
         with pytest.raises(CheckpointError, match="No space left"):
             store.add(eg3d)
     assert files_in(store.root) == set()
@@ -334,3 +339,71 @@ def test_what_is_no_file_is_said_so(tmp_path, kind):
     path = tmp_path if kind == "folder" else tmp_path / "none.pkl"
     with pytest.raises(CheckpointError, match="Next3D"):
         read_checkpoint(path)
+
+
+def test_tensors_are_written_as_safetensors(tmp_path):
+    tensors = {
+        "b.weight": torch.randn(3, 5).t(),
+        "faces": torch.arange(6).reshape(2, 3),
+        "a": torch.tensor(1.5),
+        "none": torch.zeros(0, 3),
+    }
+    told = []
+    save_tensors(tensors, tmp_path / "own", told.append)
+    loaded = load_file(tmp_path / "own")
+    assert loaded.keys() == tensors.keys() and told[0] == 0.0 and max(told) <= 1.0
+    assert all(torch.equal(loaded[name], value) for name, value in tensors.items())
+
+
+def test_what_is_prepared_is_no_model_until_it_is_kept(eg3d, tmp_path):
+    store = ModelStore(tmp_path / "models")
+    store.prepare(eg3d).discard()
+    assert list(store.root.iterdir()) == []
+    prepared = store.prepare(eg3d)
+    assert store.list() == []
+    model = prepared.keep()
+    prepared.discard()
+    assert store.list() == [model] and model.problem is None
+    again = store.prepare(eg3d)
+    assert store.list() == [model]
+    assert again.keep() == store.list()[0] and len(list(store.root.iterdir())) == 1
+
+
+def test_reading_checking_and_loading_can_be_ended_at_every_tensor(eg3d, tmp_path):
+    told = []
+    store = ModelStore(tmp_path / "models")
+    model = store.add(eg3d, progress=lambda stage, fraction: told.append(stage))
+    count = len(store.load(model.id, lambda stage, fraction: told.append(stage)).state)
+    assert all(told.count(stage) >= count for stage in ("checking", "writing", "loading"))
+
+
+def test_stray_folders_are_removed_only_if_asked_and_links_not_followed(eg3d, tmp_path):
+    store = ModelStore(tmp_path / "models")
+    model = store.add(eg3d)
+    outside = tmp_path / "outside"
+    for folder in (outside, store.root / "My Folder" / "inner"):
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("mine")
+    (store.root / "My Folder" / "link").symlink_to(outside)
+    (store.root / "link").symlink_to(outside)
+    (store.root / "elsewhere").symlink_to(model.folder)
+    stray = [found.id for found in store.list() if found.stray]
+    assert stray == ["My Folder", "link"]
+    for name in stray:
+        with pytest.raises(CheckpointError, match="no converted model"):
+            remove_stored(store.root, name)
+    for name in ("../outside", "..", "", ".", str(outside), "My Folder/inner"):
+        with pytest.raises(CheckpointError, match="there is no model"):
+            remove_stored(store.root, name, stray=True)
+    for name in stray:
+        remove_stored(store.root, name, stray=True)
+    store.remove("elsewhere")
+    assert store.list() == [model] and (outside / "file").read_text() == "mine"
+    assert len(list(store.root.iterdir())) == 1
+    assert store.load(model.id).family == "eg3d"
+
+
+def test_the_list_needs_no_torch():
+    code = "import sys, avatarmmc_blender.models_store as m; m.listed_models()"
+    code += "; assert not {'torch', 'safetensors'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[1])

@@ -9,6 +9,7 @@ import builtins
 import io
 import json
 import os
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,12 +19,13 @@ import numpy as np
 import pytest
 import torch
 
-from avatarmmc_blender import models_store, pipeline
+from avatarmmc_blender import models_store, official_models, official_pipeline, pipeline
+from avatarmmc_blender.backend.checkpoints.stored_model import PREVIEW
 from avatarmmc_blender.cli import main
 from avatarmmc_blender.errors import AvatarError, Cancelled
 from avatarmmc_blender.meshing.topology import is_watertight
 from avatarmmc_blender.model_actions import add_model, verify_model
-from avatarmmc_blender.official_models import load_official_model
+from avatarmmc_blender.official_models import forget_official_models, load_official_model
 from avatarmmc_blender.png import encode_png
 from avatarmmc_blender.settings import GenerateSettings
 from tests.checkpoint_files import generator_pickle, tiny_state
@@ -80,7 +82,7 @@ def store(files, tmp_path_factory):
     for name in ("next3d.pkl", "eg3d.pkl"):
         add_model(files / name, files / "generic_model.npz")
     yield folder
-    load_official_model.cache_clear()
+    forget_official_models()
     patch.undo()
 
 
@@ -155,10 +157,10 @@ def test_unknown_model_names_those_there_are(store):
 
 @pytest.fixture
 def empty_store(tmp_path, monkeypatch):
-    load_official_model.cache_clear()
+    forget_official_models()
     monkeypatch.setenv(models_store.FOLDER_VARIABLE, str(tmp_path / "models"))
     yield tmp_path / "models"
-    load_official_model.cache_clear()
+    forget_official_models()
 
 
 def test_without_flame_the_remedy_is_named(files, empty_store, tmp_path, capsys):
@@ -169,7 +171,7 @@ def test_without_flame_the_remedy_is_named(files, empty_store, tmp_path, capsys)
     error = capsys.readouterr().err
     assert "--flame FILE" in error and len(error.strip().splitlines()) == 1
     assert main(["models", "verify", model_id("next3d")]) == 0
-    assert "no test render without a FLAME file" in capsys.readouterr().out
+    assert "no test render: it has no FLAME file" in capsys.readouterr().out
 
 
 def test_without_landmarks_they_are_named(files, empty_store, tmp_path):
@@ -179,6 +181,61 @@ def test_without_landmarks_they_are_named(files, empty_store, tmp_path):
     assert "FLAME" in models_store.listed_models()[0].problem
     with pytest.raises(AvatarError, match="landmark_embedding.npy"):
         pipeline.generate(GenerateSettings(model=model.id, **SMALL))
+
+
+def test_a_model_that_makes_no_heads_is_refused_before_it_is_loaded(
+    files, empty_store, tmp_path, monkeypatch
+):
+    alone = tmp_path / "generic_model.npz"
+    alone.write_bytes((files / "generic_model.npz").read_bytes())
+    model = add_model(files / "next3d.pkl", alone)
+    monkeypatch.setattr(official_models, "_load", lambda *_: pytest.fail("it was loaded"))
+    settings = GenerateSettings(model=model.id, **SMALL)
+    with pytest.raises(AvatarError, match="no landmarks"):
+        pipeline.generate(settings)
+    (model.folder / "model.json").write_text("{}")
+    with pytest.raises(AvatarError, match="damaged"):
+        pipeline.generate(settings)
+
+
+def final_image(model) -> torch.Tensor:
+    """The product's picture before it is made bytes."""
+    latent = official_pipeline.make_latent(GenerateSettings(), model)
+    ws = official_pipeline.make_styles(latent, model, 0.7)
+    with torch.inference_mode():
+        planes = official_pipeline.make_planes(ws, model)
+        raw = model.generator.render(planes, official_pipeline.front_camera(model))
+        return model.generator.super_resolve(raw, ws)
+
+
+def test_half_precision_is_the_products_on_cuda_and_close(store, monkeypatch):
+    assert official_models.HALF_DEVICES == ("cuda",)
+    forget_official_models()
+    exact = load_official_model(model_id("eg3d"), "cpu")
+    assert not exact.generator.half_precision
+    expected = final_image(exact)
+    forget_official_models()
+    monkeypatch.setattr(official_models, "HALF_DEVICES", ("cpu",))
+    half = load_official_model(model_id("eg3d"), "cpu")
+    forget_official_models()
+    assert half.generator.half_precision
+    assert 0 < (final_image(half) - expected).abs().max() <= 5e-2
+
+
+def test_verification_can_be_ended_before_every_layer(store):
+    told = []
+
+    def callback(stage, fraction):
+        told.append(stage)
+        if told.count("rendering") == 20:
+            raise Cancelled()
+
+    with pytest.raises(Cancelled):
+        verify_model(model_id("next3d"), "cpu", callback)
+    assert told.count("loading") > 100
+    modules = load_official_model(model_id("next3d"), "cpu").generator.modules()
+    assert not any(module._forward_pre_hooks for module in modules)
+    assert not (store / model_id("next3d") / PREVIEW).exists()
 
 
 def test_a_refused_file_leaves_nothing(files, empty_store, tmp_path, capsys):
@@ -212,7 +269,7 @@ def test_list_verify_and_remove_from_the_command_line(files, empty_store, capsys
     assert name in listed and "non-commercial" in listed and "MB of memory" in listed
     assert main(["models", "verify", name]) == 0
     assert "test render 256 x 256" in capsys.readouterr().out
-    assert (empty_store / name / models_store.PREVIEW).read_bytes()[:4] == b"\x89PNG"
+    assert (empty_store / name / PREVIEW).read_bytes()[:4] == b"\x89PNG"
     assert main(["models", "remove", name]) == 0
     assert models_store.listed_models() == []
     assert main(["models", "remove", name]) == 2
@@ -317,7 +374,7 @@ def test_models_are_added_verified_and_removed_by_operators(files, empty_store, 
     assert bpy.ops.avatarmmc.add_model(filepath=str(files / "eg3d.pkl")) == {"FINISHED"}
     name = model_id("eg3d")
     assert bpy.ops.avatarmmc.verify_model(model=name) == {"FINISHED"}
-    assert (empty_store / name / models_store.PREVIEW).is_file()
+    assert (empty_store / name / PREVIEW).is_file()
     (shown,) = model_cache.shown_models()
     assert shown.info.id == name and tuple(shown.picture.image_size) == (256, 256)
     assert bpy.ops.avatarmmc.remove_model(model=name) == {"FINISHED"}
@@ -326,35 +383,86 @@ def test_models_are_added_verified_and_removed_by_operators(files, empty_store, 
         bpy.ops.avatarmmc.add_model(filepath=str(files / "generic_model.npz"))
 
 
-def test_drawing_reads_no_file(store, panel, monkeypatch):
+def drawn_texts() -> tuple[set[str], list]:
+    """Draw everything that can be drawn now, refusing files; return texts and what was called."""
     import bpy
 
-    from avatarmmc_blender import model_cache, model_list, preferences
+    from avatarmmc_blender import head_panel, model_list, preferences
     from avatarmmc_blender import panel as panels
-
-    picture = store / model_id("eg3d") / models_store.PREVIEW
-    picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
-    assert [shown.picture for shown in model_cache.shown_models()] == [None, None]
-    assert bpy.ops.avatarmmc.refresh_models() == {"FINISHED"}
-    assert [shown.picture is None for shown in model_cache.shown_models()] == [False, True]
 
     def refuse(*arguments, **names):
         raise AssertionError(f"drawing asked for a file: {arguments[:1]}")
 
-    classes = [cls for cls in panels.CLASSES if not hasattr(cls, "poll")]
-    texts = set()
-    with monkeypatch.context() as patch:
+    classes = (*panels.CLASSES, *head_panel.CLASSES)
+    shown = [cls for cls in classes if not hasattr(cls, "poll") or cls.poll(bpy.context)]
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
         for module, name in FILE_ACCESS:
             patch.setattr(module, name, refuse)
-        for cls in (*classes, model_list.AVATARMMC_MT_model, preferences.AvatarPreferences):
+        for cls in (*shown, model_list.AVATARMMC_MT_model, preferences.AvatarPreferences):
             layout = MagicMock()
-            layout.panel.return_value = MagicMock(), MagicMock()
+            layout.panel.return_value = layout.panel.header, layout.panel.body
             drawn = SimpleNamespace(layout=layout, checkpoint="a.pkl", flame="")
             cls.draw(drawn, bpy.context)
-            texts |= {call.kwargs.get("text") for call in layout.mock_calls}
-        assert any("template_icon" in call[0] for call in layout.mock_calls)
+            if hasattr(cls, "draw_header_preset"):
+                cls.draw_header_preset(drawn, bpy.context)
+            calls += layout.mock_calls
+    return {str(call.kwargs.get("text")) for call in calls}, calls
+
+
+def test_drawing_reads_no_file(store, panel):
+    import bpy
+
+    from avatarmmc_blender import model_cache
+
+    picture = store / model_id("eg3d") / PREVIEW
+    picture.write_bytes(encode_png(np.zeros((8, 8, 3), np.uint8)))
+    assert [shown.picture for shown in model_cache.shown_models()] == [None, None]
+    assert bpy.ops.avatarmmc.refresh_models() == {"FINISHED"}
+    assert [shown.picture is None for shown in model_cache.shown_models()] == [False, True]
+    texts, calls = drawn_texts()
+    assert any("template_icon" in call[0] for call in calls)
     assert {model_id("next3d"), model_id("eg3d"), "Bundled Model"} <= texts
-    assert any(str(store) in str(text) for text in texts)
+    assert any(str(store) in text for text in texts)
+
+
+def test_drawing_a_selected_flame_head_reads_no_file(panel, head):
+    from avatarmmc_blender.generate_task import add_to_scene
+
+    add_to_scene(head)
+    texts, _ = drawn_texts()
+    assert {"Expression 001", "Jaw, neck and eyes turn by their bones"} <= texts
+    assert {"GLB", f"Model: {model_id('next3d')}"} <= texts
+
+
+def test_drawing_progress_reads_no_file(panel):
+    from avatarmmc_blender import generate_task, model_task
+
+    for start, ready in (
+        (lambda work: model_task.ModelTask(work), "Surface 50%"),
+        (lambda work: generate_task.GenerateTask(work), "Surface 4"),
+    ):
+        go_on = threading.Event()
+
+        def work(callback, go_on=go_on):
+            callback("surface", 0.5)
+            go_on.wait(30)
+            callback("surface", 1.0)
+
+        task = start(work)
+        task.start()
+        while task.fraction == 0.0:
+            assert not task.step()
+            time.sleep(0.01)
+        texts, calls = drawn_texts()
+        assert any(text.startswith(ready) for text in texts)
+        assert any(".progress" in call[0] for call in calls)
+        task.cancel()
+        assert "Cancelling…" in drawn_texts()[0]
+        go_on.set()
+        with pytest.raises(Cancelled):
+            while not task.step():
+                time.sleep(0.01)
 
 
 def test_background_task_shows_progress_and_is_cancelled(files, empty_store, panel):
@@ -373,5 +481,7 @@ def test_background_task_shows_progress_and_is_cancelled(files, empty_store, pan
     task.start()
     assert bpy.ops.avatarmmc.cancel_model() == {"FINISHED"}
     with pytest.raises(Cancelled):
-        task.step()
-    assert current_model_task() is None
+        while not task.step():
+            assert not bpy.ops.avatarmmc.generate.poll()
+            time.sleep(0.01)
+    assert current_model_task() is None and bpy.ops.avatarmmc.generate.poll()

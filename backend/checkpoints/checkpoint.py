@@ -35,6 +35,7 @@ EG3D_PARTS = {"backbone", "superresolution", "decoder"}
 SHARING_ALLOWANCE = 16 << 20
 # Names of tensors without a use that are kept for the record.
 IGNORED_SHOWN = 20
+COPYING_SHARE = 0.5  # of checking
 
 Progress = Callable[[str, float], None]
 
@@ -68,14 +69,10 @@ def read_checkpoint(path: Path, progress: Progress | None = None) -> Checkpoint:
     path = Path(path)
     digest = hashlib.sha256()
 
-    def reading(fraction: float) -> None:
-        if progress is not None:
-            progress("reading", fraction)
-
+    report = progress or (lambda stage, fraction: None)
     with about_file(path.name, EXPECTED):
-        data = read_file(path, reading, digest)
-        if progress is not None:
-            progress("checking", 0.0)
+        data = read_file(path, lambda fraction: report("reading", fraction), digest)
+        report("checking", 0.0)
         generator = _averaged_generator(read_pickle(data, encoding="latin-1"))
         provenance = {
             "source": path.name,
@@ -83,7 +80,7 @@ def read_checkpoint(path: Path, progress: Progress | None = None) -> Checkpoint:
             "sha256": digest.hexdigest(),
             "class": shown(generator.class_name),
         }
-        return _checkpoint(generator, provenance)
+        return _checkpoint(generator, provenance, report)
 
 
 def _averaged_generator(root: Any) -> ModuleRecord:
@@ -102,7 +99,9 @@ def _averaged_generator(root: Any) -> ModuleRecord:
     return root["G_ema"]
 
 
-def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoint:
+def _checkpoint(
+    generator: ModuleRecord, provenance: dict[str, Any], report: Progress
+) -> Checkpoint:
     family = _family(generator)
     own = attributes(generator)
     config = complete_settings(
@@ -119,12 +118,15 @@ def _checkpoint(generator: ModuleRecord, provenance: dict[str, Any]) -> Checkpoi
     ignored = [name for name in records if name not in known]
     records = {name: record for name, record in records.items() if name in known}
     _check_elements({**records, **extra_records}, provenance["bytes"])
-    state = {name: _computable(to_tensor(record)) for name, record in records.items()}
+    state = {}
+    for index, (name, record) in enumerate(records.items()):
+        report("checking", COPYING_SHARE * index / len(records))
+        state[name] = _computable(to_tensor(record))
     extra = {
         name: _computable(to_tensor(record)).reshape(EXTRA_SHAPES[family][name])
         for name, record in extra_records.items()
     }
-    validate_values(state | extra)
+    validate_values(state | extra, lambda: report("checking", COPYING_SHARE))
     return Checkpoint(
         family=family,
         config=config,

@@ -13,10 +13,9 @@ from .errors import CheckpointError, about_file
 from .flame_file import FlameArrays, read_flame
 from .landmarks_file import LandmarkEmbedding, read_landmarks
 from .licences import LICENCES
+from .stored_model import FLAME, FLAME_DESCRIPTION, LANDMARKS
 
-ARRAYS, DESCRIPTION, LANDMARKS = "flame.npz", "flame.json", "landmarks.npz"
 LANDMARK_NAMES = ("landmark_embedding.npy", "landmark_embedding.npz")
-FLAME_FILES = (ARRAYS, DESCRIPTION)
 # FLAME editions share their triangles; a few differ where people closed the mouth or the eyes.
 SAME_TRIANGLES = 0.95
 
@@ -66,19 +65,19 @@ def check_head_fits(head: Head, family: str, state: dict[str, Tensor], name: str
 
 def save_head(folder: Path, head: Head) -> None:
     """Write the arrays and a description."""
-    np.savez(folder / ARRAYS, **_arrays(head.flame))
+    np.savez(folder / FLAME, **_arrays(head.flame))
     description = {"variant": head.flame.variant, "licence": LICENCES["flame"]}
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
+    (folder / FLAME_DESCRIPTION).write_text(json.dumps(description, indent=1), encoding="utf-8")
     if head.landmarks is not None:
         np.savez(folder / LANDMARKS, **_arrays(head.landmarks))
 
 
 def load_flame(folder: Path) -> FlameArrays:
     """Read the FLAME model that `save_head` wrote; raises CheckpointError if it is damaged."""
-    flame = read_flame(folder / ARRAYS)
-    with about_file(f"{DESCRIPTION} of {folder.name}", "what was stored there beside FLAME"):
+    flame = read_flame(folder / FLAME)
+    with about_file(f"{FLAME_DESCRIPTION} of {folder.name}", "what was stored there beside FLAME"):
         try:
-            description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            description = json.loads((folder / FLAME_DESCRIPTION).read_text(encoding="utf-8"))
             return replace(flame, variant=str(description["variant"]))
         except (ValueError, KeyError, TypeError):
             raise CheckpointError("is damaged") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -75,16 +76,21 @@ def validate_types(dtypes: dict[str, torch.dtype], shapes: dict[str, tuple[int, 
             raise CheckpointError(f"has {name} of shape {shapes[name]}, too large for a head")
 
 
-def validate_values(state: dict[str, Tensor]) -> None:
-    """Raise CheckpointError for values that are not finite and indices that point nowhere."""
-    bad = [
-        name
-        for name, value in state.items()
-        if value.is_floating_point() and not torch.isfinite(value).all()
-    ]
+def validate_values(state: dict[str, Tensor], tick: Callable[[], None] | None = None) -> None:
+    """Raise CheckpointError for values that are not finite and indices that point nowhere.
+
+    `tick` is called before each tensor; what it raises ends the work.
+    """
+    bad, holes = [], []
+    for name, value in state.items():
+        if tick is not None:
+            tick()
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            bad.append(name)
+        elif name.endswith(".weight") and _has_hole(value):
+            holes.append(name)
     if bad:
         raise CheckpointError(f"has values that are not finite in {_first_few(bad)}")
-    holes = [name for name, value in state.items() if name.endswith(".weight") and _has_hole(value)]
     if holes:
         raise CheckpointError(
             f"has a hole of zeros in {_first_few(holes)}, as downloads have that lost a piece"

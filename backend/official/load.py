@@ -1,7 +1,7 @@
 """Official generators from a checkpoint's state, configuration and what lies outside the state."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
@@ -32,8 +32,13 @@ _UNUSED = re.compile(
 )
 
 
-def load_official(checkpoint: Checkpoint, half: bool = False) -> EG3D | Next3D:
-    """Return the checkpoint's generator, ready to run; `half` is super-resolution's precision."""
+def load_official(
+    checkpoint: Checkpoint, half: bool = False, tick: Callable[[], None] | None = None
+) -> EG3D | Next3D:
+    """Return the checkpoint's generator, ready to run; `half` is super-resolution's precision.
+
+    `tick` is called for each layer; what it raises ends the work.
+    """
     family, state, extra = checkpoint.family, checkpoint.state, checkpoint.extra
     config = OfficialConfig.from_checkpoint(checkpoint.config, state, extra)
     with torch.device("meta"):
@@ -49,8 +54,11 @@ def load_official(checkpoint: Checkpoint, half: bool = False) -> EG3D | Next3D:
     generator.load_state_dict({name: state[name] for name in expected}, assign=True)
     _fill_outside_state(generator, {**state, **extra})
     generator.half_precision = half
-    generator = generator.eval().requires_grad_(False)
-    return generator.to(memory_format=torch.channels_last)
+    for layer in reversed(list(generator.modules())):  # parts before what they are parts of
+        if tick is not None:
+            tick()
+        layer.to(memory_format=torch.channels_last)
+    return generator.eval().requires_grad_(False)
 
 
 def _empty(family: str, config: OfficialConfig, state: Mapping[str, Tensor]) -> EG3D | Next3D:
