@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from . import (
+    crop_overlay,
+    edit_operators,
     generate_task,
     head_operators,
+    head_panel,
+    label_panel,
     model_cache,
     model_list,
     model_operators,
     model_task,
     operators,
+    paint_operators,
     panel,
     preferences,
     properties,
@@ -23,10 +28,15 @@ MODULES = (
     model_task,
     operators,
     head_operators,
+    paint_operators,
+    edit_operators,
     model_operators,
     model_cache,
     model_list,
+    label_panel,
     panel,
+    head_panel,
+    crop_overlay,
 )
 
 

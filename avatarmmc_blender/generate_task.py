@@ -1,18 +1,19 @@
-"""Generate in the window: a job on a thread, then the scene in short steps on the main thread."""
+"""Heads in the window: a job on a thread, then the scene in short steps on the main thread."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import bpy
+import numpy as np
 
 from .errors import Cancelled
 from .jobs import Job, Progress
 from .materials import encode_images
 from .metadata import head_metadata
-from .scene import build_all_steps, build_scene, head_name
+from .scene import NewHead, build_all, build_steps, head_name
 from .settings import GenerateSettings
 from .version import VERSION
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 STEP_SECONDS = 0.02  # scene steps of one tick stop after this time
 JOB_SHARE = 0.95  # of the progress bar; the rest is building the scene
+
+Made = TypeVar("Made")
+HeadWork = Callable[[Progress], list[NewHead]]  # on any thread; touches no Blender data
 
 # The task that runs now, if any: what the panel shows and Cancel ends.
 _current: GenerateTask | None = None
@@ -31,15 +35,29 @@ def current_task() -> GenerateTask | None:
     return _current
 
 
-# a head and the PNG files of its images
-Encoded = tuple["GeneratedHead", dict[str, bytes]]
+def heads_of(
+    settings: GenerateSettings, pixels: Mapping[str, np.ndarray] | None = None
+) -> HeadWork:
+    """Return the work of making the heads of `settings`; pixels as `pipeline.generate` takes."""
+
+    def make(callback: Progress) -> Sequence[GeneratedHead]:
+        from .pipeline import generate  # loads PyTorch, so not before the first job
+
+        return generate(settings, callback, pixels)
+
+    return encoded(make)
 
 
-def generate_and_encode(settings: GenerateSettings, callback: Progress) -> list[Encoded]:
-    """Generate heads and the PNG files of their images; touches no Blender data."""
-    from .pipeline import generate  # loads PyTorch, so not before the first job
+def encoded(make: Callable[[Progress], Sequence[GeneratedHead]]) -> HeadWork:
+    """Return the work of making heads as `make` does, and the PNG files of their images."""
+    return lambda callback: [new_head(generated) for generated in make(callback)]
 
-    return [(head, encode_images(head.rigged)) for head in generate(settings, callback)]
+
+def new_head(generated: GeneratedHead) -> NewHead:
+    """Return `generated` as a scene takes it; touches no Blender data."""
+    name = head_name(generated.settings.seed)
+    images = encode_images(generated.rigged)
+    return NewHead(generated.rigged, name, metadata_of(generated), images)
 
 
 def metadata_of(generated: GeneratedHead) -> dict[str, str]:
@@ -49,24 +67,30 @@ def metadata_of(generated: GeneratedHead) -> dict[str, str]:
     return head_metadata(settings, generated.latent, generated.report, VERSION, evidence)
 
 
-def add_to_scene(
-    generated: GeneratedHead, images: Mapping[str, bytes] | None = None
-) -> bpy.types.Collection:
+def add_to_scene(generated: GeneratedHead) -> bpy.types.Collection:
     """Add `generated` to the current scene with its metadata and return the collection."""
-    name = head_name(generated.settings.seed)
-    return build_scene(generated.rigged, name, metadata_of(generated), images)
+    return build_all([new_head(generated)])[0]
 
 
-class GenerateTask:
-    """Heads on their way into the scene; call `step` every tick until it returns True."""
+class GenerateTask(Generic[Made]):
+    """What a thread makes on its way into the file; call `step` every tick until it returns True.
 
-    def __init__(self, settings: GenerateSettings):
+    work(callback) makes it and touches no Blender data; build(made) adds it in short steps that
+    can be taken back, heads to the scene by default.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Progress], Made],
+        build: Callable[[Made], Iterator[float]] = build_steps,
+        title: str = "A head is being made",
+    ):
+        self.made: Made | None = None  # once it is in the file
         self.stage = "Starting"
         self.fraction = 0.0
         self.waiting = False  # for the user to leave a mode in which the scene cannot be changed
-        self._job = Job(
-            lambda callback: generate_and_encode(settings, callback), "A head is being made"
-        )
+        self._work, self._build = work, build
+        self._job = Job(work, title)
         self._builder: Iterator[float] | None = None
 
     def start(self) -> None:
@@ -74,6 +98,13 @@ class GenerateTask:
         global _current
         self._job.start()
         _current = self
+
+    def run(self) -> Made:
+        """Do all of it now, on this thread; raises AvatarError."""
+        made = self._work(lambda stage, fraction: None)
+        for _ in self._build(made):
+            pass
+        return made
 
     @property
     def cancelled(self) -> bool:
@@ -124,25 +155,20 @@ class GenerateTask:
             return False
         if self.cancelled:
             raise Cancelled()
-        heads = self._job.result()
+        made = self._job.result()
         self.stage = "scene"
         self.waiting = not _scene_can_change()
-        return not self.waiting and self._build(heads)
+        return not self.waiting and self._go_on_building(made)
 
-    def _build(self, heads: list[Encoded]) -> bool:
+    def _go_on_building(self, made: Made) -> bool:
         if self._builder is None:
-            self._builder = build_all_steps(
-                [
-                    (head.rigged, head_name(head.settings.seed), metadata_of(head), images)
-                    for head, images in heads
-                ]
-            )
+            self._builder = self._build(made)
         deadline = perf_counter() + STEP_SECONDS
         while perf_counter() < deadline:
             try:
                 built = next(self._builder)
             except StopIteration:
-                self._builder = None
+                self._builder, self.made = None, made
                 return True
             self.fraction = JOB_SHARE + (1.0 - JOB_SHARE) * built
         return False

@@ -1,17 +1,17 @@
 """Operators on the selected head: its settings, expressions, keyframes, export."""
 
-import json
 from pathlib import Path
 
 import bpy
 from bpy_extras.io_utils import ExportHelper
 
 from .errors import AvatarError
+from .evidence_images import evidence_images
 from .export import SUFFIXES, export_head
 from .expression_presets import PRESETS
 from .expressions import apply_preset, clear_expression, insert_keyframes
-from .metadata import find_rig, head_mesh, read_settings
-from .properties import settings_to_panel
+from .metadata import find_rig, head_mesh, read_evidence, read_settings
+from .panel_settings import pictures_to_panel, settings_to_panel
 
 NO_HEAD = "Select a head made by AvatarMMC"
 
@@ -29,7 +29,7 @@ class HeadOperator:
 
 
 class AVATARMMC_OT_restore_settings(HeadOperator, bpy.types.Operator):
-    """Set seed, attributes and quality to those of the selected head, to make or vary it again"""
+    """Ask again for all that the selected head was made from, to make or vary it"""
 
     bl_idname = "avatarmmc.restore_settings"
     bl_label = "Use These Settings"
@@ -37,9 +37,12 @@ class AVATARMMC_OT_restore_settings(HeadOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Copy the stored settings to the panel."""
+        rig = find_rig(context.object)
         try:
-            settings_to_panel(context, read_settings(find_rig(context.object)))
-        except (json.JSONDecodeError, TypeError, ValueError) as error:
+            pictures = evidence_images(read_evidence(rig), rig.name)
+            settings_to_panel(context, read_settings(rig))
+            pictures_to_panel(context, *pictures)
+        except (KeyError, TypeError, ValueError) as error:
             self.report({"ERROR"}, f"The settings stored on this head cannot be read: {error}.")
             return {"CANCELLED"}
         return {"FINISHED"}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import bpy
 
 from .meshing.rigged_head import Material, RiggedHead
+from .pictures import linear_from_srgb
 from .png import encode_png
 
 UV_LAYER = "UVMap"
@@ -48,7 +49,7 @@ def create_material(
     created.append(result)
     if result.node_tree is None:  # always present from Blender 5.0 on
         result.use_nodes = True
-    result.diffuse_color = (*(_linear(value) for value in material.color), 1.0)
+    result.diffuse_color = (*(linear_from_srgb(value) for value in material.color), 1.0)
     tree = result.node_tree
     tree.nodes.clear()
     output = tree.nodes.new("ShaderNodeOutputMaterial")
@@ -71,7 +72,10 @@ def create_material(
 
 def _set_surface(shader: bpy.types.Node, material: Material) -> None:
     inputs = shader.inputs
-    inputs["Base Color"].default_value = (*(_linear(value) for value in material.color), 1.0)
+    inputs["Base Color"].default_value = (
+        *(linear_from_srgb(value) for value in material.color),
+        1.0,
+    )
     inputs["Roughness"].default_value = material.roughness
     inputs["Specular IOR Level"].default_value = material.specular
     inputs["Coat Weight"].default_value = material.coat
@@ -115,8 +119,3 @@ def _packed_image(
     image.pack(data=file, data_len=len(file))
     image.colorspace_settings.name = color_space
     return image
-
-
-def _linear(value: float) -> float:
-    """Decode one sRGB component (IEC 61966-2-1)."""
-    return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4

@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .settings import BUNDLED_MODEL
+
 if TYPE_CHECKING:
     import bpy
 
 PREFIX = "avatarmmc_"
 VERSION_KEY = PREFIX + "version"
 SETTINGS_KEY = PREFIX + "settings"
+EVIDENCE_KEY = PREFIX + "evidence"
+NOTES_KEY = PREFIX + "notes"
+LATENT_KEY = PREFIX + "latent"
 PART_KEY = PREFIX + "part"  # on every mesh object: the name of its part
 
 
@@ -64,6 +69,29 @@ def store_metadata(owner: bpy.types.ID, metadata: Mapping[str, str]) -> None:
 def read_settings(owner: bpy.types.ID) -> dict[str, Any]:
     """Return the settings that made the head of `owner`, empty if it has none."""
     return json.loads(owner.get(SETTINGS_KEY, "{}"))
+
+
+def is_bundled(owner: bpy.types.ID) -> bool:
+    """Return whether the bundled model made the head of `owner`; never raises, panels ask it."""
+    try:
+        settings = read_settings(owner)
+    except (TypeError, ValueError):  # edited by hand
+        return False
+    return isinstance(settings, dict) and settings.get("model", BUNDLED_MODEL) == BUNDLED_MODEL
+
+
+def read_notes(owner: bpy.types.ID | Mapping[str, str]) -> list[str]:
+    """Return what there is to know about the head of `owner`; never raises, panels show it."""
+    try:
+        notes = json.loads(owner.get(NOTES_KEY, "[]"))
+    except (TypeError, ValueError):  # edited by hand
+        return []
+    return [str(note) for note in notes] if isinstance(notes, list) else []
+
+
+def read_evidence(owner: bpy.types.ID) -> dict[str, Any]:
+    """Return what the head of `owner` was asked to be, as `Evidence.encode` gives it, or {}."""
+    return json.loads(owner.get(EVIDENCE_KEY, "{}"))
 
 
 def find_rig(item: bpy.types.Object | None) -> bpy.types.Object | None:

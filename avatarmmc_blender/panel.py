@@ -1,23 +1,16 @@
-"""The sidebar tab: generate, attributes, quality, expressions, export, the selected head."""
+"""The sidebar tab: what the next head is to be.  `head_panel` is about the selected one."""
 
 from __future__ import annotations
 
 import bpy
 
 from .backend.conditions.table import ATTRIBUTES
-from .expression_presets import PRESETS
-from .expressions import EXPRESSION_PREFIX, is_flame_face
 from .generate_task import current_task
-from .metadata import PREFIX, VERSION_KEY, find_rig, head_mesh
 from .model_cache import shown_models
 from .model_list import model_label
-from .operators import progress_text
-from .properties import GROUPS, label_of, switch_name
+from .properties import GROUPS, guidance_name, label_of, switch_name
 from .settings import BUNDLED_MODEL
-
-LAYER_TITLES = {"FACE": "Face", "GAZE": "Gaze", "SPEECH": "Speech"}
-COLUMNS = {"FACE": 2, "GAZE": 2, "SPEECH": 5}
-FLAME_SLIDERS = 10
+from .task_operator import progress_text
 
 
 class SidebarPanel:
@@ -44,16 +37,56 @@ class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
         row.prop(settings, "seed")
         row.operator("avatarmmc.randomize_seed", text="", icon="FILE_REFRESH")
         layout.prop(settings, "truncation", slider=True)
-        task = current_task()
-        if task is None:
-            column = layout.column()
-            column.scale_y = 1.5
-            column.operator("avatarmmc.generate", icon="USER")
-        else:
-            row = layout.row(align=True)
-            row.scale_y = 1.5
-            row.progress(factor=task.fraction, type="BAR", text=progress_text(task))
-            row.operator("avatarmmc.cancel", text="", icon="X")
+        layout.prop(settings, "variants")
+        heads = settings.variants
+        text = "Generate Head" if heads == 1 else f"Generate {heads} Heads"
+        draw_task_button(layout, "avatarmmc.generate", text, "USER")
+
+
+def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon: str) -> None:
+    """Draw a large button, or the progress of what is being made, with a button to cancel it."""
+    row = layout.row(align=True)
+    row.scale_y = 1.5
+    task = current_task()
+    if task is None:
+        row.operator(operator, text=text, icon=icon)
+    else:
+        row.progress(factor=task.fraction, type="BAR", text=progress_text(task))
+        row.operator("avatarmmc.cancel", text="", icon="X")
+
+
+class AVATARMMC_PT_guidance(SidebarPanel, bpy.types.Panel):
+    """How much each thing that is asked for counts, and how answers are found."""
+
+    bl_label = "Guidance"
+    bl_parent_id = "AVATARMMC_PT_generate"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Official models are asked for nothing."""
+        return context.scene.avatarmmc.model == BUNDLED_MODEL
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the panel; what has no effect now is grey."""
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.avatarmmc
+        photo, labels = settings.photo is not None, settings.segmentation is not None
+        effective = {"photo": photo, "map": photo or labels, "attributes": True}
+        column = layout.column(align=True)
+        for name, active in effective.items():
+            row = column.row()
+            row.active = active
+            row.prop(settings, guidance_name(name), slider=True)
+        layout.prop(settings, "method")
+        row = layout.row()
+        row.active = settings.method == "diffusion"
+        row.prop(settings, "steps")
+        row = layout.row()
+        row.active = settings.method == "diffusion" and photo
+        row.prop(settings, "personalise")
 
 
 class AVATARMMC_PT_quality(SidebarPanel, bpy.types.Panel):
@@ -73,6 +106,51 @@ class AVATARMMC_PT_quality(SidebarPanel, bpy.types.Panel):
         layout.prop(settings, "texture")
         layout.prop(settings, "raw_surface")
         layout.prop(settings, "look_at_head")
+
+
+class AVATARMMC_PT_pictures(SidebarPanel, bpy.types.Panel):
+    """The photo and the label map that the next head is to be like."""
+
+    bl_label = "Photo & Map"
+    bl_idname = "AVATARMMC_PT_pictures"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Draw the panel."""
+        layout = self.layout
+        settings = context.scene.avatarmmc
+        if settings.model != BUNDLED_MODEL:
+            layout.label(text="Only the bundled model knows pictures")
+            return
+        draw_picture(layout, settings, "photo")
+        if settings.photo is not None:
+            layout.prop(settings, "use_crop")
+            if settings.use_crop:
+                column = layout.column(align=True)
+                for name in ("crop_x", "crop_y", "crop_side"):
+                    column.prop(settings, name)
+        draw_picture(layout, settings, "segmentation", paint=True)
+        if settings.segmentation is not None:
+            layout.prop(settings, "snap")
+        if settings.photo is not None or settings.segmentation is not None:
+            draw_picture(layout, settings, "mask", paint=True)
+
+
+def draw_picture(
+    layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, name: str, paint: bool = False
+) -> None:
+    """Draw the picker of a picture under its name, and what opens the picture to see or paint."""
+    column = layout.column(align=True)
+    row = column.row()
+    row.label(text=settings.bl_rna.properties[name].name)
+    image = getattr(settings, name)
+    if image is not None:
+        icon = "BRUSH_DATA" if paint else "ZOOM_ALL"
+        button = row.operator("avatarmmc.open_image", text="", icon=icon, emboss=False)
+        button.image, button.paint = image.name, paint
+    if paint:
+        column.template_ID(settings, name, new="image.new", open="image.open")
+    else:
+        column.template_ID(settings, name, open="image.open")
 
 
 class AVATARMMC_PT_attributes(SidebarPanel, bpy.types.Panel):
@@ -117,99 +195,12 @@ def _draw_group(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, g
             value.prop(settings, attribute.name, slider=True)
 
 
-class HeadPanel(SidebarPanel):
-    """A panel about the selected head; it is there when there is one."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """The active object must belong to a head."""
-        return find_rig(context.object) is not None
-
-
-class AVATARMMC_PT_expression(HeadPanel, bpy.types.Panel):
-    """Expression presets and keyframes."""
-
-    bl_label = "Expression"
-    bl_idname = "AVATARMMC_PT_expression"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        """Draw the panel."""
-        layout = self.layout
-        face = head_mesh(find_rig(context.object))
-        if face is not None and is_flame_face(face):
-            _draw_flame_expressions(layout, face)
-            _draw_keyframe_buttons(layout)
-            return
-        settings = context.scene.avatarmmc
-        layout.prop(settings, "strength", slider=True)
-        for layer, title in LAYER_TITLES.items():
-            header, body = layout.panel(f"avatarmmc_{layer}", default_closed=layer == "SPEECH")
-            header.label(text=title)
-            if body is None:
-                continue
-            grid = body.grid_flow(
-                row_major=True, columns=COLUMNS[layer], even_columns=True, align=True
-            )
-            for name, preset in PRESETS.items():
-                if preset.layer == layer:
-                    button = grid.operator("avatarmmc.apply_expression", text=preset.label)
-                    button.preset = name
-                    button.strength = settings.strength
-        _draw_keyframe_buttons(layout)
-
-
-def _draw_flame_expressions(layout: bpy.types.UILayout, face: bpy.types.Object) -> None:
-    """FLAME's expressions have no names; the first ones say the most."""
-    column = layout.column(align=True)
-    blocks = [b for b in face.data.shape_keys.key_blocks if b.name.startswith(EXPRESSION_PREFIX)]
-    for block in blocks[:FLAME_SLIDERS]:
-        column.prop(block, "value", text=block.name.replace("_", " "), slider=True)
-    layout.label(text="Jaw, neck and eyes turn by their bones")
-
-
-def _draw_keyframe_buttons(layout: bpy.types.UILayout) -> None:
-    row = layout.row(align=True)
-    row.operator("avatarmmc.insert_keyframe", icon="KEY_HLT")
-    row.operator("avatarmmc.clear_expression", text="", icon="LOOP_BACK")
-
-
-class AVATARMMC_PT_export(HeadPanel, bpy.types.Panel):
-    """The selected head into a file."""
-
-    bl_label = "Export"
-    bl_idname = "AVATARMMC_PT_export"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        """Draw the panel."""
-        row = self.layout.row(align=True)
-        for text, suffix in (("GLB", ".glb"), ("FBX", ".fbx"), ("Blender", ".blend")):
-            row.operator("avatarmmc.export", text=text).file_format = suffix
-
-
-class AVATARMMC_PT_head(HeadPanel, bpy.types.Panel):
-    """How the selected head was made."""
-
-    bl_label = "Selected Head"
-    bl_idname = "AVATARMMC_PT_head"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        """Draw the panel."""
-        layout = self.layout
-        rig = find_rig(context.object)
-        column = layout.column(align=True)
-        column.label(text=f"{rig.name}, seed {rig.get(PREFIX + 'seed', 'unknown')}")
-        column.label(text=f"Made by AvatarMMC {rig[VERSION_KEY]}")
-        column.label(text=f"Model: {rig.get(PREFIX + 'model', 'unknown')}")
-        layout.operator("avatarmmc.restore_settings", icon="FILE_REFRESH")
-
-
 CLASSES = (
     AVATARMMC_PT_generate,
+    AVATARMMC_PT_guidance,
     AVATARMMC_PT_quality,
+    AVATARMMC_PT_pictures,
     AVATARMMC_PT_attributes,
-    AVATARMMC_PT_expression,
-    AVATARMMC_PT_export,
-    AVATARMMC_PT_head,
 )
 
 

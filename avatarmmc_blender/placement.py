@@ -12,7 +12,7 @@ GAP = 0.1  # metres between neighbours
 LARGEST_NEIGHBOUR = 5.0  # metres; larger things are floors, rooms and skies
 # Three-quarter view from the front, camera a little to the subject's left.
 VIEW_ROTATION = Quaternion((0.0, 0.0, 1.0), 0.4) @ Quaternion((1.0, 0.0, 0.0), 1.52)
-VIEW_DISTANCE = 2.0  # of the head's height, between the viewport's eye and the head
+VIEW_DISTANCE = 2.0  # of the longest side of what is seen, between the viewport's eye and the head
 
 
 def bounds(items: Sequence[bpy.types.Object]) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +59,10 @@ def look_at(parts: Sequence[bpy.types.Object]) -> None:
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
-                _turn(area.spaces.active, (low + high) / 2.0, float(high[2] - low[2]))
+                _turn(area.spaces.active, (low + high) / 2.0, float(max(high - low)))
 
 
-def _turn(space: bpy.types.SpaceView3D, center: np.ndarray, height: float) -> None:
+def _turn(space: bpy.types.SpaceView3D, center: np.ndarray, size: float) -> None:
     if space.shading.type == "SOLID" and space.shading.color_type == "MATERIAL":
         space.shading.color_type = "TEXTURE"
     view = space.region_3d
@@ -71,4 +71,4 @@ def _turn(space: bpy.types.SpaceView3D, center: np.ndarray, height: float) -> No
     view.view_perspective = "PERSP"
     view.view_rotation = VIEW_ROTATION
     view.view_location = center
-    view.view_distance = VIEW_DISTANCE * height
+    view.view_distance = VIEW_DISTANCE * size

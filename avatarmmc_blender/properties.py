@@ -1,4 +1,4 @@
-"""The panel's settings, kept in the scene: seed, variety, quality and one entry per attribute.
+"""The panel's settings, kept in the scene: seed, pictures, guidance, one entry per attribute.
 
 An attribute acts only when it is switched on; moving its slider switches it on.  The others are
 left to the seed.
@@ -6,22 +6,38 @@ left to the seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import bpy
 
 from .backend.conditions.table import ATTRIBUTES, Attribute
-from .preferences import chosen_device
+from .edit_head import EditRequest
+from .exif import upright_size
+from .pictures import STILL, image_orientation
 from .settings import (
-    BUNDLED_MODEL,
+    GUIDANCE,
+    METHODS,
+    PERSONALISE_RANGE,
     RESOLUTION_RANGE,
     SEED_LIMIT,
+    STEPS_RANGE,
     TEXTURE_SIZES,
+    VARIANTS_RANGE,
     GenerateSettings,
 )
 
 DEFAULTS = GenerateSettings()
+METHOD_LABELS = {
+    "diffusion": ("Diffusion", "The trained model: seconds, and other seeds give other answers"),
+    "optimise": ("Optimization", "The slow way, for comparison: searches the latent for minutes"),
+}
+GUIDANCE_TEXTS = {
+    "photo": "How much the photo counts: 0 ignores it, 1 is the plain model, more insists",
+    "map": "How much the label map counts; where map and attributes disagree the larger one wins",
+    "attributes": "How much the attributes count: 0 ignores them, 1 is the plain model",
+}
+MOST_CROP = 1 << 16
 GROUPS = tuple(dict.fromkeys(attribute.group for attribute in ATTRIBUTES))
 
 
@@ -70,6 +86,153 @@ def _attribute_properties() -> dict[str, Any]:
             description="Set this attribute; otherwise the seed decides",
         )
     return properties
+
+
+def _is_still(settings: Any, image: bpy.types.Image) -> bool:
+    return image.source in STILL
+
+
+def _image_property(name: str, description: str, **options: Any) -> Any:
+    return bpy.props.PointerProperty(
+        type=bpy.types.Image, name=name, description=description, poll=_is_still, **options
+    )
+
+
+def _picture_properties() -> dict[str, Any]:
+    pixels = {"min": 0, "max": MOST_CROP, "subtype": "PIXEL"}
+    return {
+        "photo": _image_property(
+            "Photo",
+            "A face from the front. Blender knows no colour profiles: photos that are not sRGB "
+            "are best converted before",
+            update=_new_photo,
+        ),
+        "photo_turned": bpy.props.IntProperty(default=1, options={"HIDDEN"}),
+        "segmentation": _image_property(
+            "Label Map",
+            "A square picture in the palette's colours, which says where skin, hair, eyes and so "
+            "on are; transparent parts are left open",
+        ),
+        "snap": bpy.props.BoolProperty(
+            name="Snap Colors",
+            description="Let colours of the map that are no label's become the nearest label's, "
+            "and cut the middle square out of oblong maps",
+        ),
+        "mask": _image_property(
+            "Leave Out", "Where this picture is white neither photo nor map is used"
+        ),
+        "use_crop": bpy.props.BoolProperty(
+            name="Crop",
+            description="Say where the head is in the photo; otherwise the face is looked for, "
+            "which needs the scikit-image package",
+            update=_begin_crop,
+        ),
+        "crop_x": bpy.props.IntProperty(
+            name="X", description="The head's middle, from the left of the upright photo", **pixels
+        ),
+        "crop_y": bpy.props.IntProperty(
+            name="Y", description="The head's middle, from the top of the upright photo", **pixels
+        ),
+        "crop_side": bpy.props.IntProperty(
+            name="Side", description="Of the square around hair, ears and neck", **pixels
+        ),
+    }
+
+
+def _new_photo(settings: Any, context: bpy.types.Context) -> None:
+    settings.crop_side = 0
+    _begin_crop(settings, context)
+
+
+def _begin_crop(settings: Any, context: bpy.types.Context) -> None:
+    """Begin with the largest square in the middle of the photo, however it was held."""
+    if settings.photo is None or not settings.use_crop or settings.crop_side:
+        return
+    settings.photo_turned = image_orientation(settings.photo)
+    width, height = upright_size(tuple(settings.photo.size), settings.photo_turned)
+    settings.crop_x, settings.crop_y = width // 2, height // 2
+    settings.crop_side = min(width, height)
+
+
+def guidance_name(name: str) -> str:
+    """Return the name of the property with the guidance scale called `name`."""
+    return f"guidance_{name}"
+
+
+def _answer_properties() -> dict[str, Any]:
+    scales = {
+        guidance_name(name): bpy.props.FloatProperty(
+            name=label_of(name),
+            description=GUIDANCE_TEXTS[name],
+            default=default,
+            min=0.0,
+            max=10.0,
+            soft_max=6.0,
+            step=10,
+            precision=2,
+        )
+        for name, default in GUIDANCE.items()
+    }
+    return {
+        **scales,
+        "steps": bpy.props.IntProperty(
+            name="Steps",
+            description="Evaluations of the model on the way to an answer; 20 are mostly enough",
+            default=DEFAULTS.steps,
+            min=STEPS_RANGE[0],
+            max=STEPS_RANGE[1],
+            soft_max=100,
+        ),
+        "variants": bpy.props.IntProperty(
+            name="Variants",
+            description="Heads to make at once, with this seed and those that follow",
+            default=DEFAULTS.variants,
+            min=VARIANTS_RANGE[0],
+            max=VARIANTS_RANGE[1],
+            soft_max=8,
+        ),
+        "method": bpy.props.EnumProperty(
+            name="Method",
+            description="How heads are found that meet photo, map and attributes",
+            items=[(name, *METHOD_LABELS[name]) for name in METHODS],
+            default=DEFAULTS.method,
+        ),
+        "personalise": bpy.props.IntProperty(
+            name="Personalize",
+            description="Steps that refine the answer against the photo; 0 for none, 60 are usual",
+            default=DEFAULTS.personalise,
+            min=PERSONALISE_RANGE[0],
+            max=PERSONALISE_RANGE[1],
+            soft_max=200,
+        ),
+    }
+
+
+def _edit_properties() -> dict[str, Any]:
+    return {
+        "edit_map": _image_property(
+            "Painted Map",
+            "The map of the head as it shall become; where it differs from the selected head, "
+            "or is erased, the head may change",
+        ),
+        "edit_mask": _image_property(
+            "May Change", "Where this picture is white the head may change"
+        ),
+        "edit_strength": bpy.props.FloatProperty(
+            name="Strength",
+            description="Little keeps the head as it is: 0.8 for hair and glasses, 0.6 for shapes, "
+            "0.4 for colours",
+            default=EditRequest().strength,
+            min=0.0,
+            max=1.0,
+            subtype="FACTOR",
+        ),
+        "identity_lock": bpy.props.BoolProperty(
+            name="Keep Identity",
+            description="Hold what the edit does not touch: face, skin, eyes, hair or accessories",
+            default=True,
+        ),
+    }
 
 
 class AvatarSettings(bpy.types.PropertyGroup):
@@ -128,61 +291,11 @@ class AvatarSettings(bpy.types.PropertyGroup):
             max=1.0,
             subtype="FACTOR",
         ),
+        **_picture_properties(),
+        **_answer_properties(),
+        **_edit_properties(),
         **_attribute_properties(),
     }
-
-
-def settings_from_panel(context: bpy.types.Context) -> GenerateSettings:
-    """Return what the panel asks for; raises AvatarError if a value cannot be used."""
-    panel = context.scene.avatarmmc
-    attributes = {
-        attribute.name: _typed(getattr(panel, attribute.name))
-        for attribute in ATTRIBUTES
-        if getattr(panel, switch_name(attribute.name)) and panel.model == BUNDLED_MODEL
-    }
-    settings = GenerateSettings(
-        seed=panel.seed,
-        attributes=attributes,
-        truncation=_typed(panel.truncation),
-        resolution=panel.resolution,
-        texture=int(panel.texture),
-        device=chosen_device(context),
-        raw_surface=panel.raw_surface,
-        model=panel.model,
-    )
-    settings.check()
-    return settings
-
-
-def _typed(value: float | str) -> float | str:
-    """Return a number as it was typed: Blender keeps 0.9 as 0.899999976, which is another head."""
-    return round(value, 6) if isinstance(value, float) else value
-
-
-def settings_to_panel(context: bpy.types.Context, stored: Mapping[str, Any]) -> None:
-    """Set the panel to the settings stored on a head; attributes it did not set are switched off.
-
-    Raises TypeError or ValueError if a stored value does not fit.
-    """
-    panel = context.scene.avatarmmc
-    for name in ("seed", "model", "truncation", "resolution", "raw_surface"):
-        if name in stored:
-            setattr(panel, name, stored[name])
-    if "texture" in stored:
-        panel.texture = str(stored["texture"])
-    reset_group(panel)
-    known = {attribute.name for attribute in ATTRIBUTES}
-    for name, value in stored.get("attributes", {}).items():
-        if name in known:  # others come from another version
-            setattr(panel, name, value)
-
-
-def reset_group(panel: AvatarSettings, group: str = "") -> None:
-    """Give the attributes of `group`, or all, their defaults and leave them to the seed."""
-    for attribute in ATTRIBUTES:
-        if group in ("", attribute.group):
-            setattr(panel, attribute.name, attribute.default)
-            setattr(panel, switch_name(attribute.name), False)
 
 
 def register() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import bpy
 
@@ -15,6 +16,27 @@ from .placement import place_beside_others
 from .pose_drivers import drive_pose_keys
 
 RAW_SURFACE_PART = "Raw Surface"
+
+
+@dataclass(frozen=True)
+class NewHead:
+    """A head on its way into a scene.
+
+    metadata: custom properties as `head_metadata` makes them; images: PNG files as
+    `encode_images` makes them, None to make them now.
+    """
+
+    rigged: RiggedHead
+    name: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, bytes] | None = None
+
+
+@dataclass(frozen=True)
+class _BuiltHead:
+    collection: bpy.types.Collection
+    rig: bpy.types.Object
+    objects: list[bpy.types.Object]  # the face last
 
 
 def head_name(seed: int) -> str:
@@ -30,11 +52,15 @@ def build_scene(
 ) -> bpy.types.Collection:
     """Add `head` to the current scene as a new collection and return it.
 
-    metadata: custom properties as `head_metadata` makes them.  images: PNG files as
-    `encode_images` makes them.  The head stands at the origin, or beside what is there.  If
-    anything fails the scene is left as it was.
+    The head stands at the origin, or beside what is there.  If anything fails the scene is left
+    as it was.
     """
-    steps = build_steps(head, name, metadata or {}, images)
+    return build_all([NewHead(head, name, metadata or {}, images)])[0]
+
+
+def build_all(heads: Sequence[NewHead]) -> list[bpy.types.Collection]:
+    """Add heads to the current scene side by side, all or none; return their collections."""
+    steps = build_steps(heads)
     while True:
         try:
             next(steps)
@@ -42,59 +68,46 @@ def build_scene(
             return finished.value
 
 
-def build_steps(
-    head: RiggedHead,
-    name: str,
-    metadata: Mapping[str, str],
-    images: Mapping[str, bytes] | None = None,
-) -> Iterator[float]:
-    """Do the work of `build_scene` in short steps, yielding the finished fraction (0 to 1).
+def build_steps(heads: Sequence[NewHead]) -> Iterator[float]:
+    """Do the work of `build_all` in short steps, yielding the finished fraction (0 to 1).
 
     Nothing is visible before the last step.  Closing the generator, or an error in it, removes
-    what was made so far.  Returns the collection.
+    what was made so far.  Returns the collections.
     """
-    created: list[bpy.types.ID] = []
-    try:
-        return (yield from _steps(head, name, metadata, images, created))
-    except BaseException:
-        bpy.data.batch_remove(created)
-        raise
-
-
-def build_all_steps(
-    heads: Sequence[tuple[RiggedHead, str, Mapping[str, str], Mapping[str, bytes] | None]],
-) -> Iterator[float]:
-    """Do the work of `build_steps` for several (head, name, metadata, images), all or none."""
-    created: list[bpy.types.ID] = []
+    # of each head its own: heads share no image, though names of their images are the same
+    created: list[list[bpy.types.ID]] = []
+    built: list[_BuiltHead] = []
     try:
         for index, head in enumerate(heads):
-            for built in _steps(*head, created):
-                yield (index + built) / len(heads)
+            created.append([])
+            for fraction in _make(head, created[-1], built):
+                yield (index + fraction) / len(heads)
+        for head in built:
+            bpy.context.scene.collection.children.link(head.collection)
+            bpy.context.view_layer.update()
+            place_beside_others(head.rig, head.objects)
+        _select([head.objects[-1] for head in built])
+        return [head.collection for head in built]
     except BaseException:
-        bpy.data.batch_remove(created)
+        bpy.data.batch_remove([item for items in created for item in items])
         raise
 
 
-def _steps(
-    head: RiggedHead,
-    name: str,
-    metadata: Mapping[str, str],
-    images: Mapping[str, bytes] | None,
-    created: list[bpy.types.ID],
-) -> Iterator[float]:
-    scene = bpy.context.scene
-    images = encode_images(head) if images is None else images
-    face, *others = head.parts
-    extras = [] if head.raw_surface is None else [head.raw_surface]
+def _make(head: NewHead, created: list[bpy.types.ID], built: list[_BuiltHead]) -> Iterator[float]:
+    """Make the data of a head, in no scene yet, and append it to `built`."""
+    rigged = head.rigged
+    images = encode_images(rigged) if head.images is None else head.images
+    face, *others = rigged.parts
+    extras = [] if rigged.raw_surface is None else [rigged.raw_surface]
     parts = [*others, *extras, face]  # the face last: what waits for it finds a whole head
     total = len(parts) + 1
 
-    collection = bpy.data.collections.new(name)
+    collection = bpy.data.collections.new(head.name)
     created.append(collection)
-    rig = create_armature(collection.name, head, created)
+    rig = create_armature(collection.name, rigged, created)
     collection.objects.link(rig)
-    store_metadata(collection, metadata)
-    store_metadata(rig, metadata)
+    store_metadata(collection, head.metadata)
+    store_metadata(rig, head.metadata)
     yield 1 / total
 
     materials: dict[str, bpy.types.Material] = {}
@@ -103,32 +116,30 @@ def _steps(
         for material in part.materials:
             if material.name not in materials:
                 materials[material.name] = create_material(material, images, created)
-        item = create_mesh_object(part, head.joint_names, materials, created)
+        item = create_mesh_object(part, rigged.joint_names, materials, created)
         objects.append(item)
         collection.objects.link(item)
-        item[PART_KEY] = RAW_SURFACE_PART if part is head.raw_surface else part.name
+        item[PART_KEY] = RAW_SURFACE_PART if part is rigged.raw_surface else part.name
         item.parent = rig
         item.modifiers.new("Armature", "ARMATURE").object = rig
-        if part is head.raw_surface:  # for inspection and export by hand, not seen at first
+        if part is rigged.raw_surface:  # for inspection and export by hand, not seen at first
             item.hide_viewport = item.hide_render = True
-        if part is not face:
-            yield (index + 2) / total
+        yield (index + 2) / total
 
     for item in objects[:-1]:
         follow_shape_keys(item, leader=objects[-1])
     drive_pose_keys(objects[-1], rig, face.pose_keys)
-    scene.collection.children.link(collection)
-    bpy.context.view_layer.update()
-    place_beside_others(rig, objects)
-    _make_active(objects[-1])
-    return collection
+    built.append(_BuiltHead(collection, rig, objects))
 
 
-def _make_active(item: bpy.types.Object) -> None:
+def _select(items: Sequence[bpy.types.Object]) -> None:
+    """Select `items` alone, the first of them active."""
     view_layer = bpy.context.view_layer
-    if item.name not in view_layer.objects:
+    shown = [item for item in items if item.name in view_layer.objects]
+    if not shown:
         return
     for other in view_layer.objects.selected:
         other.select_set(False)
-    item.select_set(True)
-    view_layer.objects.active = item
+    for item in shown:
+        item.select_set(True)
+    view_layer.objects.active = shown[0]

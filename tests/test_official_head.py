@@ -360,13 +360,14 @@ def drawn_texts() -> tuple[set[str], list]:
     """Draw everything that can be drawn now, refusing files; return texts and what was called."""
     import bpy
 
-    from avatarmmc_blender import model_list, preferences
+    from avatarmmc_blender import head_panel, model_list, preferences
     from avatarmmc_blender import panel as panels
 
     def refuse(*arguments, **names):
         raise AssertionError(f"drawing asked for a file: {arguments[:1]}")
 
-    shown = [cls for cls in panels.CLASSES if not hasattr(cls, "poll") or cls.poll(bpy.context)]
+    classes = (*panels.CLASSES, *head_panel.CLASSES)
+    shown = [cls for cls in classes if not hasattr(cls, "poll") or cls.poll(bpy.context)]
     calls = []
     with pytest.MonkeyPatch.context() as patch:
         for module, name in FILE_ACCESS:
@@ -407,12 +408,12 @@ def test_drawing_a_selected_flame_head_reads_no_file(panel, head):
     assert {"GLB", f"Model: {model_id('next3d')}"} <= texts
 
 
-def test_drawing_progress_reads_no_file(panel, monkeypatch):
+def test_drawing_progress_reads_no_file(panel):
     from avatarmmc_blender import generate_task, model_task
 
     for start, ready in (
         (lambda work: model_task.ModelTask(work), "Surface 50%"),
-        (lambda work: generate_task.GenerateTask(GenerateSettings()), "Surface 1"),
+        (lambda work: generate_task.GenerateTask(work), "Surface 4"),
     ):
         go_on = threading.Event()
 
@@ -421,9 +422,6 @@ def test_drawing_progress_reads_no_file(panel, monkeypatch):
             go_on.wait(30)
             callback("surface", 1.0)
 
-        monkeypatch.setattr(
-            generate_task, "generate_and_encode", lambda _, callback: work(callback)
-        )
         task = start(work)
         task.start()
         while task.fraction == 0.0:

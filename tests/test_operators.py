@@ -18,13 +18,13 @@ bpy = pytest.importorskip("bpy")
 
 import avatarmmc_blender as addon  # noqa: E402
 from avatarmmc_blender import generate_task  # noqa: E402
-from avatarmmc_blender.generate_task import GenerateTask, current_task  # noqa: E402
-from avatarmmc_blender.operators import progress_text  # noqa: E402
+from avatarmmc_blender.generate_task import GenerateTask, current_task, heads_of  # noqa: E402
+from avatarmmc_blender.task_operator import progress_text  # noqa: E402
 
 REPORT = {"model": {"id": "sample", "sha256": "0" * 64}}
 
 
-def generate_sample(settings, callback=None):
+def generate_sample(settings, callback=None, pixels=None):
     """Stand in for the pipeline: a small head after a few reports of progress."""
     settings.check()
     if settings.attributes.get("age") == 1.0:
@@ -62,7 +62,7 @@ def test_generate_from_a_script(panel):
 
 
 def test_moving_a_slider_sets_the_attribute(panel):
-    from avatarmmc_blender.properties import settings_from_panel
+    from avatarmmc_blender.panel_settings import settings_from_panel
 
     assert settings_from_panel(bpy.context).attributes == {}
     panel.weight = 0.3
@@ -76,13 +76,13 @@ def test_moving_a_slider_sets_the_attribute(panel):
 
 
 def test_defaults_are_those_of_the_command_line(panel):
-    from avatarmmc_blender.properties import settings_from_panel
+    from avatarmmc_blender.panel_settings import settings_from_panel
 
     assert settings_from_panel(bpy.context) == GenerateSettings()
 
 
 def test_settings_come_back_from_the_head(panel):
-    from avatarmmc_blender.properties import settings_from_panel
+    from avatarmmc_blender.panel_settings import settings_from_panel
 
     panel.seed, panel.truncation, panel.texture = 77, 0.5, "512"
     panel.weight = -0.25
@@ -95,7 +95,7 @@ def test_settings_come_back_from_the_head(panel):
 
 
 def test_head_from_a_thread(panel):
-    task = GenerateTask(GenerateSettings(seed=7))
+    task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     assert current_task() is task
     assert not bpy.ops.avatarmmc.generate.poll()
@@ -106,7 +106,7 @@ def test_head_from_a_thread(panel):
 
 def test_cancel_is_quick_and_leaves_the_scene(panel):
     before = names()
-    task = GenerateTask(GenerateSettings(seed=7))
+    task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     time.sleep(0.03)
     task.step()
@@ -121,7 +121,7 @@ def test_cancel_is_quick_and_leaves_the_scene(panel):
 
 def test_undo_while_the_scene_is_built_starts_it_anew(panel, monkeypatch):
     monkeypatch.setattr(generate_task, "STEP_SECONDS", 0.0001)  # one step a tick
-    task = GenerateTask(GenerateSettings(seed=7))
+    task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     while task.stage != "scene":
         task.step()
@@ -134,7 +134,7 @@ def test_undo_while_the_scene_is_built_starts_it_anew(panel, monkeypatch):
 
 
 def test_loading_a_file_ends_the_task(panel):
-    task = GenerateTask(GenerateSettings(seed=7))
+    task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     bpy.ops.wm.read_factory_settings(use_empty=True)
     assert current_task() is None
@@ -144,7 +144,7 @@ def test_failed_request_is_one_sentence_and_leaves_the_scene(panel):
     panel.age = 1.0
     with pytest.raises(RuntimeError, match="try another seed"):
         bpy.ops.avatarmmc.generate()
-    task = GenerateTask(GenerateSettings(attributes={"age": 1.0}))
+    task = GenerateTask(heads_of(GenerateSettings(attributes={"age": 1.0})))
     task.start()
     with pytest.raises(AvatarError, match="try another seed"):
         run_to_end(task)
@@ -155,7 +155,7 @@ def test_failed_request_is_one_sentence_and_leaves_the_scene(panel):
 def test_scene_waits_for_object_mode(panel):
     bpy.ops.mesh.primitive_cube_add()
     bpy.ops.object.mode_set(mode="EDIT")
-    task = GenerateTask(GenerateSettings(seed=7))
+    task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     while not task.waiting:
         assert not task.step()
@@ -260,9 +260,9 @@ def test_what_was_taken_is_not_dropped():
 
 def test_cancelled_task_keeps_its_place_until_the_thread_has_ended(panel, monkeypatch):
     go_on = threading.Event()
-    monkeypatch.setattr(pipeline, "generate", lambda settings, callback: go_on.wait(30))
-    monkeypatch.setattr(generate_task, "encode_images", lambda rigged: {})
-    task = GenerateTask(GenerateSettings(seed=7))
+    monkeypatch.setattr(pipeline, "generate", lambda *_: [go_on.wait(30)])
+    monkeypatch.setattr(generate_task, "new_head", lambda generated: generated)
+    task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     assert bpy.ops.avatarmmc.cancel() == {"FINISHED"}
     assert not task.step() and progress_text(task) == "Cancelling…"

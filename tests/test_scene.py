@@ -16,7 +16,7 @@ from avatarmmc_blender import metadata as metadata_module  # noqa: E402
 from avatarmmc_blender.expression_presets import LAYERS, PRESETS  # noqa: E402
 from avatarmmc_blender.expressions import apply_preset, preset_weights  # noqa: E402
 from avatarmmc_blender.placement import bounds, free_offset  # noqa: E402
-from avatarmmc_blender.scene import build_scene, build_steps, head_name  # noqa: E402
+from avatarmmc_blender.scene import NewHead, build_scene, build_steps, head_name  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("empty_scene")
 METADATA = {"version": "9.9.9", "seed": "42"}
@@ -141,7 +141,7 @@ def test_latent_survives_as_text():
 def test_abandoned_build_leaves_nothing(rigged_head):
     before = data_counts()
     for steps_done in range(1, 4):
-        steps = build_steps(rigged_head, "Avatar 0001", METADATA)
+        steps = build_steps([NewHead(rigged_head, "Avatar 0001", METADATA)])
         for _ in range(steps_done):
             next(steps)
         steps.close()

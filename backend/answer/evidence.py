@@ -1,13 +1,7 @@
-"""What was given for a head, cut out and at the size that conditions have; a head carries it.
-
-Nothing but NumPy and the standard library is needed to store it, since Blender has no more.
-"""
+"""What was given for a head, cut out and at the size that conditions have; a head carries it."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,22 +9,8 @@ import numpy as np
 import torch
 
 from ..conditions.attributes import check_value
-from ..conditions.conditions import CONDITION_SIZE, NUM_LABELS, Conditions, encode_attributes
-
-_SQUARE = (CONDITION_SIZE, CONDITION_SIZE)
-# array -> its shape and type
-ARRAYS: dict[str, tuple[tuple[int, ...], str]] = {
-    "image": ((*_SQUARE, 3), "|u1"),
-    "image_given": (_SQUARE, "|b1"),
-    "labels": (_SQUARE, "|u1"),
-    "labels_given": (_SQUARE, "|b1"),
-    "rotation": ((3, 3), "<f4"),
-    "landmarks": ((68, 2), "<f4"),
-}
-
-
-class EvidenceError(ValueError):
-    """What a head says that it was made from cannot be read."""
+from ..conditions.conditions import NUM_LABELS, Conditions, encode_attributes
+from .packed import ARRAYS, EvidenceError, pack, unpack
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +75,14 @@ class Evidence:
         for name, (_, kind) in ARRAYS.items():
             array = getattr(self, name)
             if array is not None:
-                packed = zlib.compress(np.ascontiguousarray(array, kind).tobytes(), 9)
-                stored[name] = base64.b64encode(packed).decode("ascii")
+                stored[name] = pack(array, kind)
         return stored
 
     @classmethod
     def decode(cls, stored: Mapping) -> Evidence:
         """Back from `encode`, bit for bit; raises EvidenceError for what is damaged."""
         try:
-            arrays = {name: _unpack(stored[name], name) for name in ARRAYS if name in stored}
+            arrays = {name: unpack(stored[name], name) for name in ARRAYS if name in stored}
             notes = tuple(str(note) for note in stored.get("notes", ()))
             crop = stored.get("crop")
             if crop is not None:
@@ -119,19 +98,3 @@ class Evidence:
 
 def _mask(given: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(given.astype(np.float32))[None, None]
-
-
-def _unpack(text: str, name: str) -> np.ndarray:
-    shape, kind = ARRAYS[name]
-    size = int(np.prod(shape)) * np.dtype(kind).itemsize
-    try:
-        packed = base64.b64decode(text, validate=True)
-        # asks for one byte more, so that a longer array is noticed and never unpacked whole
-        raw = zlib.decompressobj().decompress(packed, size + 1)
-    except (binascii.Error, zlib.error) as error:
-        raise EvidenceError(f"the {name} that the head was made from is damaged") from error
-    if len(raw) != size:
-        raise EvidenceError(f"{name}: expected {size} bytes, given {len(raw)} or more")
-    if kind == "|b1" and max(raw, default=0) > 1:
-        raise EvidenceError(f"{name}: expected 0 and 1 only")
-    return np.frombuffer(raw, kind).reshape(shape).copy()

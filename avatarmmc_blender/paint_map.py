@@ -1,0 +1,108 @@
+"""Painting on label maps in Blender: the map as an image, its colours, an editor to paint in."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from .backend.conditions.painted import OPAQUE, read_mask_pixels
+from .backend.conditions.palette import PALETTE
+from .pictures import linear_from_srgb, new_image
+
+PALETTE_NAME = "AvatarMMC Labels"
+MAP_KEY = "avatarmmc_map"  # on images that were made to be painted: whose map it is
+ENLARGEMENT = 4  # painted pixels a side of one that is read: edges of strokes get finer
+
+
+def new_map_image(
+    head: str, labels: np.ndarray, alpha: np.ndarray | None = None
+) -> bpy.types.Image:
+    """Return a new image to paint on that shows labels (S, S) of the head called `head`.
+
+    alpha (S, S) uint8: 0 where the map says nothing; None for a map that is whole.
+    """
+    colors = np.array(PALETTE, np.uint8)[labels]
+    alpha = np.full(labels.shape, 255, np.uint8) if alpha is None else alpha
+    pixels = np.dstack([colors, alpha]).repeat(ENLARGEMENT, 0).repeat(ENLARGEMENT, 1)
+    image = new_image(f"{head} Map", pixels)
+    image[MAP_KEY] = head
+    return image
+
+
+def erased_mask(labels: np.ndarray, mask: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Return the "mask" (H, W, 4) uint8 of where a head may change: where its map, pixels
+    (H, W, 4), is erased, and where the picture `mask` is white.  Empty if nothing is erased.
+    """
+    erased = labels[..., 3] < OPAQUE
+    if not erased.any() or labels.shape[0] != labels.shape[1]:
+        return {}
+    if mask is not None:
+        erased = erased | read_mask_pixels(mask, "May Change", len(labels))
+    white = np.where(erased, np.uint8(255), np.uint8(0))
+    return {"mask": np.dstack([white, white, white, np.full_like(white, 255)])}
+
+
+def label_palette() -> bpy.types.Palette:
+    """Return the palette of all labels, made anew where its colours were changed."""
+    palette = bpy.data.palettes.get(PALETTE_NAME) or bpy.data.palettes.new(PALETTE_NAME)
+    wanted = [paint_color(bpy.types.PaletteColor, label) for label in range(len(PALETTE))]
+    colors = [tuple(entry.color) for entry in palette.colors]
+    if len(colors) != len(wanted) or not np.allclose(colors, wanted, atol=1e-4):
+        palette.colors.clear()
+        for color in wanted:
+            palette.colors.new().color = color
+    return palette
+
+
+def paint_color(owner: type, label: int) -> tuple[float, float, float]:
+    """Return the colour of a label as `owner.color` takes it: linear from Blender 5.0 on."""
+    values = [component / 255 for component in PALETTE[label]]
+    if owner.bl_rna.properties["color"].subtype == "COLOR":
+        values = [linear_from_srgb(value) for value in values]
+    return tuple(values)
+
+
+def take_color(context: bpy.types.Context, label: int) -> None:
+    """Let brushes paint with the colour of a label."""
+    paint = context.tool_settings.image_paint
+    # with each kind of painting from Blender 5.0 on
+    owner = paint if hasattr(paint, "unified_paint_settings") else context.tool_settings
+    unified = owner.unified_paint_settings
+    unified.color = paint_color(type(unified), label)
+    if paint.brush is not None:
+        paint.brush.color = paint_color(type(paint.brush), label)
+
+
+def open_image(context: bpy.types.Context, image: bpy.types.Image, paint: bool) -> bool:
+    """Show `image` in an Image Editor, to paint on or only to see, in a new window where there is
+    no such editor.
+
+    Returns False where Blender has no windows.
+    """
+    if paint:
+        context.tool_settings.image_paint.palette = label_palette()
+    if bpy.app.background or not context.window_manager.windows:
+        return False
+    window, area = _image_editor(context)
+    space = area.spaces.active
+    space.image = image
+    space.mode = "PAINT" if paint else "VIEW"
+    space.show_region_ui = space.show_region_toolbar = space.show_region_tool_header = paint
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with context.temp_override(window=window, area=area, region=region):
+        bpy.ops.image.view_all(fit_view=True)
+    return True
+
+
+def _image_editor(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.types.Area]:
+    windows = context.window_manager.windows
+    for window in windows:
+        for area in window.screen.areas:
+            if area.type == "IMAGE_EDITOR":
+                return window, area
+    known = list(windows)
+    bpy.ops.wm.window_new()
+    window = next(window for window in windows if window not in known)
+    area = window.screen.areas[0]
+    area.type = "IMAGE_EDITOR"
+    return window, area

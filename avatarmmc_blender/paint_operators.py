@@ -1,0 +1,118 @@
+"""Operators on pictures: see or paint one, take a label's colour, the map of the selected head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import bpy
+import numpy as np
+
+from .edit_head import front_of
+from .generate_task import GenerateTask
+from .head_file import StoredHead, stored_head
+from .head_operators import NO_HEAD
+from .metadata import find_rig, is_bundled
+from .paint_map import new_map_image, open_image, take_color
+from .preferences import chosen_device
+from .task_operator import TaskOperator
+
+NO_WINDOW = "Blender has no window here; open image {} in an Image Editor and paint on it"
+
+
+class AVATARMMC_OT_open_image(bpy.types.Operator):
+    """Show this picture in an Image Editor"""
+
+    bl_idname = "avatarmmc.open_image"
+    bl_label = "Open in Image Editor"
+
+    image: bpy.props.StringProperty(name="Image")
+    paint: bpy.props.BoolProperty(name="Paint", options={"SKIP_SAVE"})
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Open an editor, to paint if asked."""
+        image = bpy.data.images.get(self.image)
+        if image is None:
+            self.report({"ERROR"}, f"There is no image {self.image}.")
+            return {"CANCELLED"}
+        if not open_image(context, image, self.paint):
+            self.report({"INFO"}, NO_WINDOW.format(image.name))
+        return {"FINISHED"}
+
+
+class AVATARMMC_OT_take_label(bpy.types.Operator):
+    """Paint with the colour of this label"""
+
+    bl_idname = "avatarmmc.take_label"
+    bl_label = "Paint This Label"
+
+    label: bpy.props.IntProperty(name="Label", min=0, max=18)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Give brushes the colour."""
+        take_color(context, self.label)
+        return {"FINISHED"}
+
+
+class AVATARMMC_OT_paint_map(TaskOperator, bpy.types.Operator):
+    """Draw the label map of the selected head from the front and open it for painting"""
+
+    bl_idname = "avatarmmc.paint_map"
+    bl_label = "Paint Map"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """The active object must belong to a head of the bundled model."""
+        return needs_bundled_head(cls, context) and super().poll(context)
+
+    def new_task(self, context: bpy.types.Context) -> GenerateTask:
+        """Read the head."""
+        head, device = selected_head(context), chosen_device(context)
+        name = find_rig(context.object).name
+
+        def build(labels: np.ndarray) -> Iterator[float]:
+            bpy.context.scene.avatarmmc.edit_map = new_map_image(name, labels)
+            yield 1.0
+
+        return GenerateTask(
+            lambda callback: front_of(head, device)[1], build, "A map is being drawn"
+        )
+
+    def finish(self, context: bpy.types.Context, made: np.ndarray) -> None:
+        """Open the map."""
+        image = context.scene.avatarmmc.edit_map
+        if not open_image(context, image, paint=True):
+            self.report({"INFO"}, NO_WINDOW.format(image.name))
+
+
+def selected_head(context: bpy.types.Context) -> StoredHead:
+    """Return what the head of the active object remembers; raises AvatarError if it is damaged."""
+    rig = find_rig(context.object)
+    return stored_head({name: rig[name] for name in rig.keys()}, rig.name)
+
+
+def needs_bundled_head(operator: type, context: bpy.types.Context) -> bool:
+    """Whether the active object belongs to a head of the bundled model, for polls."""
+    rig = find_rig(context.object)
+    if rig is None:
+        operator.poll_message_set(NO_HEAD)
+        return False
+    if not is_bundled(rig):
+        operator.poll_message_set("Only heads of the bundled model can be edited")
+        return False
+    return True
+
+
+CLASSES = (AVATARMMC_OT_open_image, AVATARMMC_OT_take_label, AVATARMMC_OT_paint_map)
+
+
+def register() -> None:
+    """Register the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Unregister the operators."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
