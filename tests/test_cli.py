@@ -125,7 +125,7 @@ def test_progress_of_the_whole_grows_from_0_to_1():
             for part in (0.0, 0.5, 1.0):
                 whole(stage, part)
     fractions = [fraction for _, fraction in heard]
-    assert fractions == sorted(fractions) and fractions[0] == 0.0
+    assert fractions == pytest.approx(sorted(fractions)) and fractions[0] == 0.0
     assert fractions[-1] == pytest.approx(1.0)
     assert heard[0][0] == "photo" and heard[-1][0] == "hair 2/2"
 
