@@ -107,6 +107,7 @@ def test_a_painted_map_and_attributes_make_another_head(head, edits, tmp_path, c
     Image.fromarray(pixels).save(painted)
     report = tmp_path / "report.json"
     asked = ("--segmentation", painted, "--steps", 2, "--attribute", "lipstick=0.7")
+    asked += ("--device", "cpu")
     assert run("edit", head, *asked, "--output", first, "--report", report) == 0
     captured = capsys.readouterr()
     assert "sets free" in captured.err and "hair_style" in captured.err

@@ -72,7 +72,8 @@ def test_at_full_strength_a_sampled_head_becomes_what_is_sampled_of_the_edit(mod
     edit = make_edit(some_conditions(), attributes={"age": -1.0, "lipstick": 1.0})
     expected = dpm_solver_2m(guided(model, edit.edited, GUIDANCE), noise, time_grid(STEPS))
     # at time 1 the schedule leaves a trace of the latent in the noise
-    assert torch.allclose(run(model, known, noise, edit, 1.0, lock=False), expected, atol=5e-3)
+    edited = run(model, known, noise, edit, 1.0, lock=False)
+    assert (edited - expected).abs().max() < 0.03 < (edited - known).abs().max()
 
 
 def test_rows_that_an_edit_may_not_touch_stay_bit_for_bit(model, known, noise):
