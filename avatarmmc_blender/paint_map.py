@@ -80,7 +80,7 @@ def open_image(context: bpy.types.Context, image: bpy.types.Image, paint: bool) 
     Returns False where Blender has no windows.
     """
     if paint:
-        context.tool_settings.image_paint.palette = label_palette()
+        context.scene.tool_settings.image_paint.palette = label_palette()
     if bpy.app.background or not context.window_manager.windows:
         return False
     window, area = _image_editor(context)
@@ -101,7 +101,8 @@ def _image_editor(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.typ
             if area.type == "IMAGE_EDITOR":
                 return window, area
     known = list(windows)
-    bpy.ops.wm.window_new()
+    with context.temp_override(window=windows[0]):
+        bpy.ops.wm.window_new()
     window = next(window for window in windows if window not in known)
     area = window.screen.areas[0]
     area.type = "IMAGE_EDITOR"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import bpy
 import numpy as np
@@ -12,7 +13,7 @@ from .generate_task import GenerateTask
 from .head_file import StoredHead, stored_head
 from .head_operators import NO_HEAD
 from .metadata import find_rig, is_bundled
-from .paint_map import new_map_image, open_image, take_color
+from .paint_map import label_palette, new_map_image, open_image, take_color
 from .preferences import chosen_device
 from .task_operator import TaskOperator
 
@@ -72,6 +73,7 @@ class AVATARMMC_OT_paint_map(TaskOperator, bpy.types.Operator):
 
         def build(labels: np.ndarray) -> Iterator[float]:
             bpy.context.scene.avatarmmc.edit_map = new_map_image(name, labels)
+            label_palette()
             yield 1.0
 
         return GenerateTask(
@@ -79,10 +81,19 @@ class AVATARMMC_OT_paint_map(TaskOperator, bpy.types.Operator):
         )
 
     def finish(self, context: bpy.types.Context, made: np.ndarray) -> None:
-        """Open the map."""
+        """Open the map, but after this operator's step of undo: within an Image Editor in paint
+        mode Blender would take it for a stroke of a brush, and undo would lose the map."""
         image = context.scene.avatarmmc.edit_map
-        if not open_image(context, image, paint=True):
+        if bpy.app.background:
             self.report({"INFO"}, NO_WINDOW.format(image.name))
+        else:
+            bpy.app.timers.register(partial(_open_map, image.name), first_interval=0.0)
+
+
+def _open_map(name: str) -> None:
+    image = bpy.data.images.get(name)
+    if image is not None:
+        open_image(bpy.context, image, paint=True)
 
 
 def selected_head(context: bpy.types.Context) -> StoredHead:
