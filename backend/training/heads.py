@@ -14,7 +14,7 @@ from ..latent.style_space import StyleSpace
 from ..latent.w_space import WSpace
 
 _HELD_OUT_OF = 50
-TOGETHER = 2  # heads with pictures in a row that one process draws
+TOGETHER = 8  # heads with pictures in a row that one process draws
 
 
 @dataclass(frozen=True)
