@@ -19,7 +19,8 @@ TOKEN_WIDTH = 256
 _STEM = (32, 64, 96, 160)
 _PLACE_WIDTH, _WHOLE_WIDTH = 32, 384  # on the way to what is known of the whole picture
 _FARTHEST = 5.0  # deviations from the mean that a statistic counts as
-_RIDGE = 0.03  # of the number of samples
+_SMALL = 1 / 16  # statistics before the linear map: a step of the optimiser moves it but a little
+_RIDGE = 0.05 * _SMALL**2  # times the number of samples
 
 
 class VisualConditions(Protocol):
@@ -104,15 +105,14 @@ class VisualEncoder(nn.Module):
         self.center.copy_((values * known).sum(0) / count)
         variance = ((values - self.center).square() * known).sum(0) / count
         self.scale.copy_(1 / variance.sqrt().clamp_min(0.02))
-        x = self._standard(values, known).double()
+        x = _SMALL * self._standard(values, known).double()
         gram = x.T @ x + _RIDGE * len(x) * torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         self.linear.weight.copy_(torch.linalg.solve(gram, x.T @ numbers.double()).T)
 
     def _standard(self, values: Tensor, known: Tensor) -> Tensor:
-        """Statistics about their means in units of their deviations, 0 where not known; small, so
-        that a step of the optimiser moves the linear map but a little."""
+        """Statistics about their means in units of their deviations, 0 where not known."""
         standard = ((values - self.center) * self.scale).clamp(-_FARTHEST, _FARTHEST)
-        return standard * known / 16
+        return standard * known
 
     def unseen(self, batch: int) -> Seen:
         """What is known of heads without any picture."""
@@ -138,11 +138,11 @@ class VisualEncoder(nn.Module):
         )
         values, known = layout(image, image_mask, one_hot, labels_mask, landmarks)
         standard = self._standard(values, known)
-        learned = self.layout(torch.cat([16 * standard, known], 1))
+        learned = self.layout(torch.cat([standard, known], 1))
         whole = torch.cat([self.places(x), learned], 1)
         tokens = torch.cat([self.out(x.flatten(2).mT), self.whole(whole)[:, None]], 1) + self.place
         mean, narrowing = self.guess(whole).float().chunk(2, 1)
-        mean = mean + self.linear(standard).float()
+        mean = mean + self.linear(_SMALL * standard).float()
         # at the start a little narrower than nothing, so that it can learn
         narrowing = -F.softplus(narrowing - 3)
         given = (image_mask.flatten(1).amax(1) + labels_mask.flatten(1).amax(1)) > 0

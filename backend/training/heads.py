@@ -45,9 +45,10 @@ class Request:
     def __post_init__(self) -> None:
         processes, least = self.part[1], self._together * self.part[1]
         if processes > 1 and self.count % least:
+            groups = f" in groups of {TOGETHER}" if self.pictures else ""
             raise ValueError(
-                f"a batch of {self.count} heads cannot be shared by {processes} processes"
-                f"{' in pairs' if self.pictures else ''}; choose a multiple of {least}"
+                f"a batch of {self.count} heads cannot be shared by {processes} processes{groups}; "
+                f"choose a multiple of {least}"
             )
 
     @property

@@ -71,7 +71,7 @@ def open_heads(weights: Path, pool: Path | None) -> tuple[GeneratedHeads, str]:
 def _pictures(views: Views, seeds: Tensor) -> dict[str, Tensor]:
     """Photos, label maps and landmarks of views (B), each with holes of its own, from seeds (B,).
 
-    Photos are made in pairs (one may stand in the other's background), each pair from a seed of its
+    Photos are made in groups (one may stand in another's background), each from a seed of its
     own: so a photo is the same whichever process makes it.
     """
     parts = []
