@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from avatarmmc_blender.backend.encoders.layout import layout
+from avatarmmc_blender.backend.encoders.layout import layout, layout_width
 from avatarmmc_blender.backend.encoders.visual import TOKEN_GRID, TOKEN_WIDTH, VisualEncoder
 from avatarmmc_blender.backend.generator.cameras import orbit_camera
 from avatarmmc_blender.backend.generator.fast_images import project
@@ -159,7 +159,7 @@ def test_reading_does_not_depend_on_the_batch(model):
 
 def test_networks_are_small():
     count = sum(p.numel() for net in (FaceNetwork(), VisualEncoder()) for p in net.parameters())
-    assert 2 * count < 12e6
+    assert 2 * count < 16e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,6 +170,7 @@ class Given:
     image_mask: torch.Tensor | None
     labels: torch.Tensor | None
     labels_mask: torch.Tensor | None
+    landmarks: torch.Tensor | None = None
 
     def __len__(self):
         return 2
@@ -201,20 +202,49 @@ def agree(a, b, tolerance):
     return all(torch.allclose(x, y, rtol=0, atol=tolerance) for x, y in pairs)
 
 
-def test_layout_tells_where_a_class_lies_and_which_colour_it_has():
-    labels = torch.zeros(1, 32, 32, dtype=torch.int64)
+def classes(size=32):
+    labels = torch.zeros(1, size, size, dtype=torch.int64)
     labels[:, 8:16, 4:12] = 3
-    one_hot = torch.nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
+    return torch.nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
+
+
+def test_layout_tells_where_a_class_lies_and_which_colour_it_has():
     image, mask = torch.full((1, 3, 32, 32), 0.25), torch.ones(1, 1, 32, 32)
-    rows = layout(image, mask, one_hot, mask).view(5, -1)
+    values, known = layout(image, mask, classes(), mask, None)
+    assert values.shape == known.shape == (1, layout_width(5))
+    rows = values[0, : 5 * 75].view(5, 75)
     there, size, x, y, spread_x, spread_y, slant, top, bottom, left, right = rows[3, :11].tolist()
     assert there == 1 and size == pytest.approx(0.25) and slant == pytest.approx(0, abs=1e-6)
     assert (x, y) == (pytest.approx(-0.5), pytest.approx(-0.25))
     assert spread_x == pytest.approx(spread_y) == pytest.approx(0.25 / 3**0.5, rel=0.02)
     assert {round(v, 3) for v in (top, bottom, left, right)} == {-0.719, -0.281, -0.469, -0.031}
-    assert rows[3, 11:16].tolist() == pytest.approx([1, -0.5, -0.5, -0.5, 0], abs=1e-4)
-    assert (rows[1] == 0).all()
-    assert (layout(image, mask, one_hot, 0 * mask) == 0).all()
+    assert (rows[1] == 0).all() and rows[:, 11:].sum() == pytest.approx(64)
+    colors = values[0, 5 * 75 : 5 * 80].view(5, 5)
+    assert colors[3].tolist() == pytest.approx([1, -0.5, -0.5, -0.5, 0], abs=1e-4)
+
+
+def test_layout_says_what_is_not_known():
+    image, mask = torch.full((1, 3, 32, 32), 0.25), torch.ones(1, 1, 32, 32)
+    landmarks = torch.full((1, 68, 2), 0.75)
+    landmarks[:, :10] = 1.2
+    hidden = mask.clone()
+    hidden[..., 20:] = 0
+    _, known = layout(image, mask, classes(), 0 * mask, landmarks)
+    assert (known[0, : 5 * 80] == 0).all()
+    assert known[0, 5 * 80 :].sum() == 2 * 58
+    assert (layout(image, hidden, classes(), mask, landmarks)[1][0, 5 * 80 :] == 0).all()
+
+
+def test_pictures_begin_with_a_linear_map_of_what_they_show():
+    torch.manual_seed(0)
+    encoder, mask = VisualEncoder(32, 4), torch.ones(64, 1, SIZE, SIZE)
+    image = torch.rand(64, 3, 1, 1).expand(-1, -1, SIZE, SIZE)
+    labels = torch.ones(64, SIZE, SIZE, dtype=torch.int64)
+    numbers = torch.cat([image[:, :, 0, 0] * 4 - 2, torch.zeros(64, 1)], 1)
+    encoder.fit([(Given(image, mask, labels, mask), numbers)])
+    with torch.no_grad():
+        seen = encoder(Given(image, mask, labels, mask))
+    assert (seen.mean - numbers).abs().max() < 0.5
 
 
 def test_weights_come_back_and_bad_files_are_refused(tmp_path):

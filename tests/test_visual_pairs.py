@@ -27,26 +27,29 @@ def test_masks_keep_all_much_or_little():
 
 def test_photos_and_maps_are_of_the_views_and_masked_apart(images):
     views = draw_views(images, 2, 1, seeded(5))
-    image, image_mask, labels, labels_mask = visuals(views, seeded(4))
+    shown = visuals(views, seeded(4))
+    image, labels = shown["image"], shown["labels"]
     assert image.shape == (2, 3, SIZE, SIZE) and labels.shape == (2, SIZE, SIZE)
-    assert image_mask.shape == labels_mask.shape == (2, 1, SIZE, SIZE)
+    assert shown["image_mask"].shape == shown["labels_mask"].shape == (2, 1, SIZE, SIZE)
+    off = (shown["landmarks"] - views.landmarks).norm(dim=-1)
+    assert 0 < off.mean() < 0.15
     assert labels.dtype == torch.int64 and (labels == 1).any()
     again = visuals(views, seeded(4))
-    assert torch.equal(image, again[0]) and torch.equal(labels, again[2])
+    assert all(torch.equal(value, again[name]) for name, value in shown.items())
 
 
 def test_processes_share_the_batch_that_one_would_see(images):
     heads = GeneratedHeads(images.generator, draw_views(images, 3, 1, seeded(5)))
     space = heads.fit_space()
-    whole = heads.draw(space, Request(8, 2, True), seeded(1))
-    parts = [heads.draw(space, Request(8, 2, True, part=(i, 2)), seeded(1)) for i in range(2)]
-    order = torch.tensor([0, 1, 4, 5, 2, 3, 6, 7])
-    for name in ("image", "image_mask", "labels", "labels_mask", "attributes_given"):
+    whole = heads.draw(space, Request(32, 2, True), seeded(1))
+    parts = [heads.draw(space, Request(32, 2, True, part=(i, 2)), seeded(1)) for i in range(2)]
+    order = torch.arange(32).view(2, 2, 8).transpose(0, 1).flatten()
+    for name in ("image", "image_mask", "labels", "labels_mask", "landmarks", "attributes_given"):
         joined = torch.cat([getattr(part.conditions, name) for part in parts])
         assert torch.equal(joined, getattr(whole.conditions, name)[order]), name
     for name in ("clean", "noise", "t"):
         joined = torch.cat([getattr(part, name) for part in parts])
-        own = getattr(whole, name).unflatten(0, (8, 2))[order].flatten(0, 1)
+        own = getattr(whole, name).unflatten(0, (32, 2))[order].flatten(0, 1)
         assert torch.allclose(joined, own, atol=1e-5), name
-    with pytest.raises(ValueError, match="choose a multiple of 4"):
+    with pytest.raises(ValueError, match="choose a multiple of 16"):
         heads.draw(space, Request(6, pictures=True, part=(0, 2)), seeded(1))

@@ -26,6 +26,8 @@ class Conditions:
 
     image: (B, 3, S, S) sRGB 0..1, image_mask: (B, 1, S, S) float, 1 where the photo is given;
     labels: (B, S, S) int64, one of the 19 classes, labels_mask: (B, 1, S, S) float;
+    landmarks: (B, 68, 2) in units of the photo's side, as read from it; one whose place is not
+    given in image_mask counts as not given;
     attributes: (B, A), numbers as in the table and choices as their index,
     attributes_given: (B, A) bool.
     What is not given is masked, never guessed: its values must not reach the answer.
@@ -37,6 +39,7 @@ class Conditions:
     image_mask: Tensor | None = None
     labels: Tensor | None = None
     labels_mask: Tensor | None = None
+    landmarks: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.attributes.ndim != 2:
@@ -52,6 +55,10 @@ class Conditions:
             if value is not None:
                 size = tuple(value.shape[-2:])
                 shapes |= {name: (batch, *channels, *size), f"{name}_mask": (batch, 1, *size)}
+        if self.landmarks is not None:
+            if self.image is None:
+                raise ValueError("landmarks are those of a photo, and there is no image")
+            shapes["landmarks"] = (batch, 68, 2)
         for name, expected in shapes.items():
             given = tuple(getattr(self, name).shape)
             if given != expected:
@@ -81,6 +88,8 @@ class Conditions:
         """The same conditions with all of `modality` taken away."""
         if modality == "attributes":
             return replace(self, attributes_given=torch.zeros_like(self.attributes_given))
+        if modality == "image":
+            return replace(self, image=None, image_mask=None, landmarks=None)
         return replace(self, **{modality: None, f"{modality}_mask": None})
 
     def select(self, index: Tensor | slice) -> Conditions:

@@ -41,6 +41,7 @@ log = logging.getLogger("avatarmmc.training")
 
 _HELD_OUT = 10**9  # above every step: the seed of batches that are never trained on
 _TIME_BANDS = 4
+_FIT_HEADS, _FIT_BATCH = 6144, 64
 _GUESS_WEIGHT = 0.5  # of what pictures say at once, beside the denoised latents
 
 
@@ -117,6 +118,17 @@ class Trainer:
         self.loss, self.optimizer = accelerator.prepare(loss, optimizer)
         self.average = start_average(self.model)
         self.step = 0
+
+    @torch.no_grad()
+    def fit_pictures(self) -> None:
+        """Begin with what a linear map says of pictures; the same in all processes."""
+        rng = torch.Generator().manual_seed(self.settings.seed)
+        request = Request(_FIT_BATCH, 1, True, False, (0, 1))
+        space = self.model.space
+        deviation = space.deviation.flatten().clamp_min(1e-6)
+        batches = (self.heads.draw(space, request, rng) for _ in range(_FIT_HEADS // _FIT_BATCH))
+        self.model.visual.fit((b.conditions, b.clean.flatten(1) / deviation) for b in batches)
+        self._start_average()
 
     def start_from(self, path: Path) -> None:
         """Take over weights trained before, for another generator or without photos.

@@ -14,7 +14,7 @@ from ..latent.style_space import StyleSpace
 from ..latent.w_space import WSpace
 
 _HELD_OUT_OF = 50
-TOGETHER = 2  # heads with pictures in a row that one process draws
+TOGETHER = 8  # heads with pictures in a row that one process draws
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,10 @@ class Request:
     def __post_init__(self) -> None:
         processes, least = self.part[1], self._together * self.part[1]
         if processes > 1 and self.count % least:
+            groups = f" in groups of {TOGETHER}" if self.pictures else ""
             raise ValueError(
-                f"a batch of {self.count} heads cannot be shared by {processes} processes"
-                f"{' in pairs' if self.pictures else ''}; choose a multiple of {least}"
+                f"a batch of {self.count} heads cannot be shared by {processes} processes{groups}; "
+                f"choose a multiple of {least}"
             )
 
     @property

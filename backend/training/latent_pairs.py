@@ -69,17 +69,16 @@ def open_heads(weights: Path, pool: Path | None) -> tuple[GeneratedHeads, str]:
 
 
 def _pictures(views: Views, seeds: Tensor) -> dict[str, Tensor]:
-    """Photos and label maps of views (B), each with holes of its own, from seeds (B,).
+    """Photos, label maps and landmarks of views (B), each with holes of its own, from seeds (B,).
 
-    Photos are made in pairs (one may stand in the other's background), each pair from a seed of its
+    Photos are made in groups (one may stand in another's background), each from a seed of its
     own: so a photo is the same whichever process makes it.
     """
     parts = []
     for start in range(0, len(views), TOGETHER):
         rng = torch.Generator().manual_seed(int(seeds[start]))
         parts.append(visuals(views.select(slice(start, start + TOGETHER)), rng))
-    names = ("image", "image_mask", "labels", "labels_mask")
-    return {name: torch.cat(own) for name, own in zip(names, zip(*parts), strict=True)}
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
 
 @torch.no_grad()

@@ -9,20 +9,32 @@ from .pairs import Views
 from .photo_augment import augment
 from .visual_masks import draw_masks
 
-Visuals = tuple[Tensor, Tensor, Tensor, Tensor]
+_NAMES = ("image", "image_mask", "labels", "labels_mask", "landmarks")
 _SHIFT = 0.3  # of the frame's jitter: the photo is framed by landmarks
+_MISREAD = 0.012  # of the side: deviation of landmarks that are read badly
 _COARSE = ((0.3, 2), (0.12, 4))  # share of label maps, pixels a side of what they are painted in
 
 
-def visuals(views: Views, rng: torch.Generator) -> Visuals:
-    """Image (B, 3, S, S), its mask, labels (B, S, S) and their mask (B, 1, S, S), 1 = kept.
+def visuals(views: Views, rng: torch.Generator) -> dict[str, Tensor]:
+    """Image (B, 3, S, S), its mask, labels (B, S, S), their mask (B, 1, S, S), 1 = kept, and
+    landmarks (B, 68, 2), by their names in `Conditions`.
 
-    Both are of one photo, masked each in its own way, as a user's photo and repainted map are.
+    All are of one photo, masked each in its own way, as a user's photo and repainted map are.
     """
     photos = augment(views, rng, _SHIFT)
     image_mask = draw_masks(photos.label, rng)
     labels_mask = draw_masks(photos.label, rng)
-    return photos.image, image_mask, _painted(photos.label, rng), labels_mask
+    labels, landmarks = _painted(photos.label, rng), _read(photos.landmarks, rng)
+    values = (photos.image, image_mask, labels, labels_mask, landmarks)
+    return dict(zip(_NAMES, values, strict=True))
+
+
+def _read(landmarks: Tensor, rng: torch.Generator) -> Tensor:
+    """Landmarks (B, 68, 2) as a network reads them: each a little off, and all together."""
+    batch = len(landmarks)
+    amount = _MISREAD * torch.rand(batch, 1, 1, generator=rng)
+    each = torch.randn(landmarks.shape, generator=rng)
+    return landmarks + amount * (each + torch.randn(batch, 1, 2, generator=rng))
 
 
 def _painted(labels: Tensor, rng: torch.Generator) -> Tensor:
