@@ -177,7 +177,7 @@ def _show(source: Conditions, picture: Picture, mask: Tensor | None) -> tuple[Co
     """The source with a picture within the mask, hidden around it, and the region of both."""
     if mask is None:
         everywhere = torch.ones_like(picture.image_mask, dtype=torch.bool)
-        return replace(source, **vars(picture)), everywhere
+        return replace(source, **vars(picture), landmarks=None), everywhere
     region = dilate(mask, DILATION)
     hidden = _hide(source, region, hide_labels=True)
     image = torch.where(mask, picture.image, source.image)
@@ -187,7 +187,12 @@ def _show(source: Conditions, picture: Picture, mask: Tensor | None) -> tuple[Co
         labels = torch.where(mask[:, 0], picture.labels, labels)
         labels_mask = torch.where(mask, picture.labels_mask, labels_mask)
     shown = replace(
-        source, image=image, image_mask=image_mask, labels=labels, labels_mask=labels_mask
+        source,
+        image=image,
+        image_mask=image_mask,
+        labels=labels,
+        labels_mask=labels_mask,
+        landmarks=None,  # those of the source are not where the picture has them
     )
     return shown, region
 

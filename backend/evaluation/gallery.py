@@ -169,5 +169,6 @@ def _astronaut(bench: Bench) -> Conditions | None:
         nothing.attributes_given,
         image=read.image[None],
         image_mask=read.given[None],
+        landmarks=read.landmarks[None],
     )
     return found.to(bench.heads[0].ws.device)

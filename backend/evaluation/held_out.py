@@ -8,7 +8,7 @@ the picture as exactly as landmarks that are a little wrong allow.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -138,5 +138,4 @@ def join(conditions: list[Conditions]) -> Conditions:
         values = [getattr(c, name) for c in conditions]
         return None if values[0] is None else torch.cat(values)
 
-    names = ("attributes", "attributes_given", "image", "image_mask", "labels", "labels_mask")
-    return Conditions(**{name: stack(name) for name in names})
+    return Conditions(**{part.name: stack(part.name) for part in fields(Conditions)})

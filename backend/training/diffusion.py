@@ -128,7 +128,7 @@ class Trainer:
         deviation = space.deviation.flatten().clamp_min(1e-6)
         batches = (self.heads.draw(space, request, rng) for _ in range(_FIT_HEADS // _FIT_BATCH))
         self.model.visual.fit((b.conditions, b.clean.flatten(1) / deviation) for b in batches)
-        self._start_average()
+        self.average = start_average(self.model)
 
     def start_from(self, path: Path) -> None:
         """Take over weights trained before, for another generator or without photos.
