@@ -173,7 +173,8 @@ def test_within_a_mask_only_what_is_repainted_is_asked():
 
 
 def test_another_picture_counts_within_the_mask():
-    source, mask = some_conditions(), torch.zeros(2, 1, 16, 16, dtype=torch.bool)
+    source = replace(some_conditions(), landmarks=torch.full((2, 68, 2), 0.5))
+    mask = torch.zeros(2, 1, 16, 16, dtype=torch.bool)
     mask[..., 7, 4:7] = True  # an eye
     image, ones = torch.full_like(source.image, 0.5), torch.ones_like(source.image_mask)
     edit = make_edit(source, mask=mask, picture=Picture(image, ones))
@@ -187,6 +188,7 @@ def test_another_picture_counts_within_the_mask():
     labels = torch.full_like(source.labels, 13)
     whole = make_edit(source, picture=Picture(image, ones, labels, ones))
     assert torch.equal(whole.edited.image, image) and torch.equal(whole.edited.labels, labels)
+    assert edit.edited.landmarks is None and whole.edited.landmarks is None
     assert whole.region.all() and {"age", "hair_style"} <= set(whole.released)
 
 
