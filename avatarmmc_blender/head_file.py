@@ -21,7 +21,7 @@ import numpy as np
 
 from .errors import AvatarError
 from .files import written_aside
-from .metadata import PREFIX
+from .metadata import LATENT_KEY, PREFIX, decode_latent, encode_latent
 from .settings import BUNDLED_MODEL
 
 SUFFIXES = (".glb", ".blend", ".npz")
@@ -103,7 +103,7 @@ def write_latent_file(path: Path, metadata: Mapping[str, str]) -> None:
         for name, text in metadata.items()
         if name != "latent"
     }
-    latent = np.frombuffer(base64.b64decode(metadata["latent"]), "<f4")
+    latent = decode_latent(metadata["latent"])
     with written_aside(path) as aside:
         np.savez(aside, latent=latent, **arrays)
 
@@ -188,7 +188,7 @@ def _glb_texts(path: Path) -> list[dict[str, str]]:
     if not isinstance(nodes, list):
         return []
     found = [node.get("extras") for node in nodes if isinstance(node, dict)]
-    return [extras for extras in found if isinstance(extras, dict) and PREFIX + "latent" in extras]
+    return [extras for extras in found if isinstance(extras, dict) and LATENT_KEY in extras]
 
 
 def _npz_texts(path: Path) -> list[dict[str, str]]:
@@ -201,7 +201,7 @@ def _npz_texts(path: Path) -> list[dict[str, str]]:
         raise _NoHeadError(f"cannot be used: {error}") from None
     if "latent" not in arrays:
         return []
-    texts = {PREFIX + "latent": _encoded(arrays.pop("latent"))}
+    texts = {LATENT_KEY: _encoded(arrays.pop("latent"))}
     for name, value in arrays.items():
         if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or value.ndim != 1:
             raise _NoHeadError(f"holds {name} that is no text in UTF-8")
@@ -216,7 +216,7 @@ def _encoded(latent: Any) -> str:
     if not isinstance(latent, np.ndarray) or latent.dtype.kind != "f" or latent.ndim != 1:
         found = f"{latent.dtype} {latent.shape}" if isinstance(latent, np.ndarray) else "no array"
         raise _NoHeadError(f"holds a latent that is {found}, expected float32 ({W_SIZE},)")
-    return base64.b64encode(latent.astype("<f4").tobytes()).decode()
+    return encode_latent(latent)
 
 
 def _blend_texts(path: Path) -> list[dict[str, str]]:

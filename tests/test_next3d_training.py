@@ -306,8 +306,9 @@ def test_batches_are_heads_of_the_pool_in_styles(model, pool):
     image, labels = own.pictures(found.indices)
     assert torch.equal(image, batch.conditions.image)
     assert torch.equal(labels, batch.conditions.labels)
+    whole = heads.draw(space, Request(16, 2, True), torch.Generator().manual_seed(0))
     part = heads.draw(space, Request(16, 2, True, part=(1, 2)), torch.Generator().manual_seed(0))
-    whole, own = heads.draw(space, Request(16, 2, True), torch.Generator().manual_seed(0)), [8, 9, 10]
+    own = [8, 9, 10]
     for name in ("attributes", "image", "image_mask", "labels", "labels_mask"):
         expected = getattr(whole.conditions, name)[own]
         assert torch.equal(getattr(part.conditions, name)[:3], expected), name
