@@ -62,6 +62,8 @@ class Evidence:
         if self.image is not None:
             image = torch.from_numpy(self.image.copy()).permute(2, 0, 1)[None].float() / 255
             pictures |= {"image": image, "image_mask": _mask(self.image_given)}
+            if self.landmarks is not None:
+                pictures["landmarks"] = torch.from_numpy(self.landmarks.copy())[None]
         if self.labels is not None:
             labels = torch.from_numpy(self.labels.astype(np.int64))[None]
             pictures |= {"labels": labels, "labels_mask": _mask(self.labels_given)}

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..conditions.conditions import CONDITION_SIZE, Conditions
 from ..conditions.measure import measure_attributes
-from ..generator.fast_images import FastImages, HeadImage
+from ..generator.fast_images import FastImages, HeadImage, PosedHead, project
 from ..head_model.arkit import EXPRESSIONS
 from ..optimise.visible import Camera
 
@@ -17,8 +17,11 @@ _BACKGROUND = 0.55
 
 def view(images: FastImages, ws: Tensor, camera: Camera) -> HeadImage:
     """The head of style rows ws (1, R, W) with a neutral face, at the size of conditions."""
-    posed = images.pose(ws, ws.new_zeros(1, len(EXPRESSIONS)))
-    return posed.render(camera.cam2world, camera.intrinsics, CONDITION_SIZE)
+    return _neutral(images, ws).render(camera.cam2world, camera.intrinsics, CONDITION_SIZE)
+
+
+def _neutral(images: FastImages, ws: Tensor) -> PosedHead:
+    return images.pose(ws, ws.new_zeros(1, len(EXPRESSIONS)))
 
 
 def soft_light(picture: HeadImage, cam2world: Tensor) -> Tensor:
@@ -32,8 +35,9 @@ def soft_light(picture: HeadImage, cam2world: Tensor) -> Tensor:
 
 def own_conditions(images: FastImages, ws: Tensor, camera: Camera) -> Conditions:
     """All that there is to know of the head of style rows ws (1, R, W): its picture from a camera,
-    its labels there, and the attributes that show."""
-    picture = view(images, ws, camera)
+    labels and landmarks there, and the attributes that show."""
+    posed = _neutral(images, ws)
+    picture = posed.render(camera.cam2world, camera.intrinsics, CONDITION_SIZE)
     labels = picture.label[None].clone()
     everywhere = labels.new_ones(labels[:, None].shape).float()
     return Conditions(
@@ -42,6 +46,7 @@ def own_conditions(images: FastImages, ws: Tensor, camera: Camera) -> Conditions
         everywhere,
         labels,
         everywhere,
+        project(posed.landmarks, camera.cam2world, camera.intrinsics)[0][None],
     )
 
 

@@ -74,7 +74,7 @@ def evaluate(args: argparse.Namespace) -> None:
     curves: list[Curve] = []
     pages: list[Page] = []
     if model is not None:
-        diffusion = Diffusion(model, args.steps)
+        diffusion = Diffusion(model, network, args.steps)
         figures[0] = collect(bench, diffusion, sizes, model.visual is not None)
         log.info("the diffusion's figures after %s", _minutes(begun))
         if sizes.curve:

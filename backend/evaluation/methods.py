@@ -41,9 +41,13 @@ class Method(Protocol):
 
 @dataclass
 class Diffusion:
-    """The denoiser, `steps` evaluations of it."""
+    """The denoiser, `steps` evaluations of it.
+
+    With a face network a photo brings its landmarks and, where no map is given, its labels.
+    """
 
     model: LatentDiffusion
+    network: FaceNetwork | None = None
     steps: int = 20
     guidance: Guidance = field(default_factory=Guidance)
     switch: float = _EDIT_SWITCH
@@ -53,7 +57,7 @@ class Diffusion:
         """Samples for all conditions, in batches."""
         parts = []
         for start in range(0, len(asked), _BATCH):
-            conditions = join(asked[start : start + _BATCH])
+            conditions = with_readings(join(asked[start : start + _BATCH]), self.network)
             device = conditions.attributes.device
             noise = draw_noise(len(conditions), self.model.space.shape, seed + start, device)
             predict = guided(self.model, conditions, self.guidance)
@@ -64,6 +68,18 @@ class Diffusion:
         """From the noised latent; rows the edit has no part in are kept."""
         noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
         return edit_latents(self.model, edit, latent, noise, self.switch, self.steps, self.guidance)
+
+
+@torch.no_grad()
+def with_readings(asked: Conditions, network: FaceNetwork | None) -> Conditions:
+    """Conditions with what a face network reads of their photos, as the product has them."""
+    if network is None or not bool(asked.given("image").all()):
+        return asked
+    read = network(asked.image)
+    values = vars(asked) | {"landmarks": read.landmarks}
+    if not bool(asked.given("labels").any()):
+        values |= {"labels": read.logits.argmax(1), "labels_mask": asked.image_mask}
+    return Conditions(**values)
 
 
 @dataclass
@@ -101,14 +117,9 @@ class Optimisation:
     @torch.no_grad()
     def target(self, head: HeldOutHead, asked: Conditions) -> Target:
         """What the search is to meet."""
-        if self.network is None or not bool(asked.given("image")):
-            return Target(asked, head.camera)
-        read = self.network(asked.image)
-        if not bool(asked.given("labels")):
-            labels = read.logits.argmax(1)
-            values = vars(asked) | {"labels": labels, "labels_mask": asked.image_mask}
-            asked = Conditions(**values)
-        return Target(asked, head.camera, read.landmarks[0])
+        asked = with_readings(asked, self.network)
+        landmarks = None if asked.landmarks is None else asked.landmarks[0]
+        return Target(asked, head.camera, landmarks)
 
 
 @dataclass

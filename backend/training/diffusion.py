@@ -41,7 +41,7 @@ log = logging.getLogger("avatarmmc.training")
 
 _HELD_OUT = 10**9  # above every step: the seed of batches that are never trained on
 _TIME_BANDS = 4
-_FIT_HEADS, _FIT_BATCH = 6144, 64
+_FIT_HEADS, _FIT_BATCH = 12_288, 64  # of the linear map that pictures begin with
 _GUESS_WEIGHT = 0.5  # of what pictures say at once, beside the denoised latents
 
 
@@ -232,6 +232,8 @@ def train(
     settings, main = trainer.settings, accelerator.is_main_process
     if checkpoint.exists():
         trainer.load(checkpoint)
+    elif trainer.heads.pictured:
+        trainer.fit_pictures()
     place = accelerator.process_index + 1, accelerator.num_processes
     log.info("process %d of %d goes on from step %d", *place, trainer.step)
     accelerator.wait_for_everyone()
