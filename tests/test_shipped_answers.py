@@ -14,15 +14,9 @@ from avatarmmc_blender.backend.answer.evidence import Evidence
 from avatarmmc_blender.backend.answer.read import read_evidence
 from avatarmmc_blender.backend.conditions.conditions import decode_attributes
 from avatarmmc_blender.backend.conditions.measure import measure_attributes
-from avatarmmc_blender.backend.diffusion import weights as diffusion_weights
-from avatarmmc_blender.backend.perception import weights as face_weights
 from avatarmmc_blender.backend.perception.parser import overlaps
 from avatarmmc_blender.backend.synthetic.latent import sample_latents
 
-SHIPPED = (diffusion_weights.BUNDLED_WEIGHTS, face_weights.BUNDLED_WEIGHTS)
-pytestmark = pytest.mark.skipif(
-    not all(path.is_file() for path in SHIPPED), reason="the networks of answers do not ship yet"
-)
 WISHES = {"hair_style": "bob", "glasses": "round", "skin_tone": -0.8, "masculinity": -0.7}
 
 
