@@ -136,14 +136,17 @@ class Generator(nn.Module):
         return torch.stack(amounts).amax(0) > 0.05
 
     def part_values(self, values: HeadValues) -> PartValues:
-        """What eyes, glasses and earrings need, read off the latent."""
+        """What eyes, glasses and earrings need, read off the latent.
+
+        Glasses and earrings are worn or not, as in the mesh: denoised latents lie between.
+        """
         read = PartValues.collect(lambda name: from_vector(values.values, name))
         return replace(
             read,
             iris=read.iris.clamp(0, 1),
-            glass=read.glass.clamp(0, 1),
+            glass=(read.glass > 0.5).to(read.glass),
             glass_shape=read.glass_shape.clamp(0, 1),
-            ear=read.ear.clamp(0, 1),
+            ear=(read.ear > 0.5).to(read.ear),
             lash=read.lash.clamp(0, 1),
         )
 
