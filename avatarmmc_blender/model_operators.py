@@ -9,12 +9,13 @@ import bpy
 
 from . import model_actions
 from .errors import AvatarError, Cancelled
-from .jobs import Progress, running_job
+from .jobs import Progress
 from .model_cache import refresh_models, shown_models
 from .model_list import wrapped
 from .model_task import ModelTask, current_model_task
 from .preferences import chosen_device
 from .settings import BUNDLED_MODEL
+from .task_operator import OneAtATime
 
 TICK_SECONDS = 0.1
 
@@ -33,7 +34,7 @@ def redraw(context: bpy.types.Context) -> None:
                 area.tag_redraw()
 
 
-class BackgroundOperator:
+class BackgroundOperator(OneAtATime):
     """Does its work on a thread when invoked, and at once when called from a script.
 
     Operators add `work()`, which returns a function of a callback that touches none of Blender's
@@ -45,14 +46,6 @@ class BackgroundOperator:
 
     _task: ModelTask | None = None
     _timer: bpy.types.Timer | None = None
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        """Only one thing is done at a time."""
-        job = running_job()
-        if job is not None:
-            cls.poll_message_set(job.title)
-        return job is None
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start in the background."""
@@ -278,14 +271,4 @@ CLASSES = (
     AVATARMMC_OT_choose_model,
 )
 
-
-def register() -> None:
-    """Register the operators."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Unregister the operators."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -116,14 +116,4 @@ def needs_bundled_head(operator: type, context: bpy.types.Context) -> bool:
 
 CLASSES = (AVATARMMC_OT_open_image, AVATARMMC_OT_take_label, AVATARMMC_OT_paint_map)
 
-
-def register() -> None:
-    """Register the operators."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Unregister the operators."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

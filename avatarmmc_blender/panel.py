@@ -203,14 +203,4 @@ CLASSES = (
     AVATARMMC_PT_attributes,
 )
 
-
-def register() -> None:
-    """Register the panels."""
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-
-
-def unregister() -> None:
-    """Unregister the panels."""
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

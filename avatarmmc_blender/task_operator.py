@@ -13,16 +13,8 @@ from .jobs import running_job
 TICK_SECONDS = 0.05
 
 
-class TaskOperator:
-    """Makes something in the background when invoked, and at once when called from a script.
-
-    Operators add `new_task(context)`, which reads the scene and may raise AvatarError, and
-    `finish(context, made)`, which is called once what was made is in the file.
-    """
-
-    _task: GenerateTask | None = None
-    _timer: bpy.types.Timer | None = None
-    _shown = ""
+class OneAtATime:
+    """Waits for the job that runs, whichever operator began it."""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -31,6 +23,19 @@ class TaskOperator:
         if job is not None:
             cls.poll_message_set(job.title)
         return job is None
+
+
+class TaskOperator(OneAtATime):
+    """Makes something in the background when invoked, and at once when called from a script.
+
+    Operators add `new_task(context)`, which reads the scene into a GenerateTask and raises
+    AvatarError if the scene does not allow it, and `finish(context, made)`, which is called once
+    what was made is in the file.
+    """
+
+    _task: GenerateTask | None = None
+    _timer: bpy.types.Timer | None = None
+    _shown = ""
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Start in the background."""
@@ -79,10 +84,6 @@ class TaskOperator:
             return {"CANCELLED"}
         self.finish(context, made)
         return {"FINISHED"}
-
-    def new_task(self, context: bpy.types.Context) -> GenerateTask:
-        """Return the task; raise AvatarError if the scene does not allow it."""
-        raise NotImplementedError
 
     def finish(self, context: bpy.types.Context, made: Any) -> None:
         """Show what is now in the file."""
