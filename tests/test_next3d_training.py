@@ -107,7 +107,19 @@ def test_from_a_released_file_to_an_image_of_new_styles(files, stored, tmp_path,
     assert faceless and sum(len(shard["w"]) for shard in shards) == 4 - faceless > 1
 
     sizes = ["--batch", 4, "--photo-batch", 2, "--noises", 2, "--width", 32, "--context-width", 32]
-    options = ["--steps", 2, "--warm-up", 1, "--cpu", "--pool", pool, "--output", output]
+    options = [
+        "--steps",
+        2,
+        "--warm-up",
+        1,
+        "--fit-heads",
+        64,
+        "--cpu",
+        "--pool",
+        pool,
+        "--output",
+        output,
+    ]
     run(diffusion.main, monkeypatch, "--official", stored, *sizes, *options)
     model = load_next3d(stored)
     trained = load_diffusion(output / "diffusion.safetensors", model.sha256)

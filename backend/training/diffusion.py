@@ -41,7 +41,7 @@ log = logging.getLogger("avatarmmc.training")
 
 _HELD_OUT = 10**9  # above every step: the seed of batches that are never trained on
 _TIME_BANDS = 4
-_FIT_HEADS, _FIT_BATCH = 12_288, 64  # of the linear map that pictures begin with
+_FIT_BATCH = 64
 _GUESS_WEIGHT = 0.5  # of what pictures say at once, beside the denoised latents
 
 
@@ -53,6 +53,7 @@ class DiffusionSettings:
     batch: int = 256
     photo_batch: int = 64
     noises: int = 4  # draws of noise for each photo
+    fit_heads: int = 12_288  # for the linear map that pictures begin with
     learning_rate: float = 4e-4
     warm_up: int = 500
     ema: float = 0.9995
@@ -124,9 +125,10 @@ class Trainer:
         """Begin with what a linear map says of pictures; the same in all processes."""
         rng = torch.Generator().manual_seed(self.settings.seed)
         request = Request(_FIT_BATCH, 1, True, False, (0, 1))
+        count = -(-self.settings.fit_heads // _FIT_BATCH)
         space = self.model.space
         deviation = space.deviation.flatten().clamp_min(1e-6)
-        batches = (self.heads.draw(space, request, rng) for _ in range(_FIT_HEADS // _FIT_BATCH))
+        batches = (self.heads.draw(space, request, rng) for _ in range(count))
         self.model.visual.fit((b.conditions, b.clean.flatten(1) / deviation) for b in batches)
         self.average = start_average(self.model)
 
