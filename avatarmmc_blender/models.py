@@ -16,6 +16,7 @@ from . import torch_library
 from .errors import AvatarError
 
 if TYPE_CHECKING:
+    from .backend.alignment.descent import Descent
     from .backend.answer.answer import AnswerModels
     from .backend.diffusion.model import LatentDiffusion
     from .backend.generator.generator import Generator
@@ -99,7 +100,12 @@ def load_answer_models(device: str, with_network: bool) -> AnswerModels:
         from .backend.answer.answer import AnswerModels
 
         network = _load_face_network(device) if with_network else None
-        return AnswerModels(model.generator, _load_diffusion(device, model.sha256), network)
+        return AnswerModels(
+            model.generator,
+            _load_diffusion(device, model.sha256),
+            _load_descent(device, model.sha256),
+            network,
+        )
 
 
 @lru_cache(maxsize=1)
@@ -107,6 +113,13 @@ def _load_diffusion(device: str, generator_hash: str) -> LatentDiffusion:
     from .backend.diffusion import weights
 
     return weights.load_diffusion(weights.BUNDLED_WEIGHTS, generator_hash, device)
+
+
+@lru_cache(maxsize=1)
+def _load_descent(device: str, generator_hash: str) -> Descent:
+    from .backend.alignment import weights
+
+    return weights.load_descent(weights.BUNDLED_WEIGHTS, generator_hash, device)
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..alignment.align import Aligner
+from ..alignment.descent import Descent
 from ..conditions.conditions import Conditions
 from ..conditions.contradictions import settle
 from ..diffusion.guidance import Guidance
@@ -39,19 +41,26 @@ _WORN = tuple(LABEL_INDEX[name] for name in ("hat", "neck_l", "cloth"))
 
 @dataclass(frozen=True)
 class AnswerModels:
-    """The networks behind an answer; the face network is there when a photo is.
+    """The networks behind an answer, and the learned steps that bring heads into line with maps;
+    the face network is there when a photo is.
 
-    What is made of them (fast images, check, front camera) is made once and kept.
+    What is made of them (fast images, aligner, check, front camera) is made once and kept.
     """
 
     generator: Generator
     diffusion: LatentDiffusion
+    descent: Descent
     network: FaceNetwork | None = None
 
     @cached_property
     def images(self) -> FastImages:
         """Fast images of the generator's heads."""
         return FastImages(self.generator)
+
+    @cached_property
+    def align(self) -> Aligner:
+        """What brings heads into line with label maps."""
+        return Aligner(self.images, self.diffusion.space, self.descent)
 
     @cached_property
     def check(self) -> SelfCheck:
@@ -135,10 +144,14 @@ class _Work:
         def heard(step: int, latents: Tensor) -> None:
             progress(_SAMPLING * step / s.steps)
 
+        def refine(latents: Tensor, settled: Conditions) -> Tensor:
+            return self.align(latents, settled, lambda: progress(_SAMPLING))
+
         progress(0.0)
         if not s.check:
             found = sample(self.models.diffusion, self.conditions, asked, heard)
-            return found.latents, found.notes, 0
+            settled, _ = self._settled()
+            return refine(found.latents, settled.repeat(s.variants)), found.notes, 0
         looked = 0
 
         def check(ws: Tensor, conditions: Conditions, camera: None) -> Verdict:
@@ -148,9 +161,21 @@ class _Work:
             return self.check(ws, conditions)
 
         found, checked = sample_with_check(
-            self.models.diffusion, check, self.conditions, asked, heard
+            self.models.diffusion, check, self.conditions, asked, heard, refine=refine
         )
         return found.latents, found.notes, checked.resampled
+
+    def align(self, latents: Tensor, conditions: Conditions, tick: Callable[[], None]) -> Tensor:
+        """Latents (V, k, d) of heads in line with the map of their conditions (V), if there is
+        one."""
+        if not bool(conditions.given("labels").any()):
+            return latents
+        conditions, found = _comparable(conditions), []
+        for number, latent in enumerate(latents):
+            camera = self._camera(self.models.diffusion.space.decode(latent[None]))
+            labels, given = conditions.labels[number], conditions.labels_mask[number, 0]
+            found.append(self.models.align(latent[None], labels, given, camera, tick))
+        return torch.cat(found)
 
     def search(self) -> tuple[Tensor, list[str]]:
         """Latents by optimisation, one search a variant, and notes."""
@@ -190,11 +215,8 @@ class _Work:
     def check(self, ws: Tensor, conditions: Conditions) -> Verdict:
         """What is wrong with one head of style rows ws (1, R, W)."""
         camera = self._camera(ws)
-        if conditions.labels is not None:
-            worn = torch.isin(conditions.labels, conditions.labels.new_tensor(_WORN))[:, None]
-            mask = conditions.labels_mask.masked_fill(worn, 0.0)
-            conditions = replace(conditions, labels_mask=mask)
-        return self.models.check(ws, conditions, (camera.cam2world, camera.intrinsics))
+        asked = _comparable(conditions)
+        return self.models.check(ws, asked, (camera.cam2world, camera.intrinsics))
 
     @property
     def device(self) -> torch.device:
@@ -240,6 +262,14 @@ class _Work:
             if not verdict.passed:
                 notes.append(f"head {number}: {'; '.join(verdict.faults)}")
         return notes
+
+
+def _comparable(conditions: Conditions) -> Conditions:
+    """Conditions without what of their maps no head of the generator has."""
+    if conditions.labels is None:
+        return conditions
+    worn = torch.isin(conditions.labels, conditions.labels.new_tensor(_WORN))[:, None]
+    return replace(conditions, labels_mask=conditions.labels_mask.masked_fill(worn, 0.0))
 
 
 class _Forward:

@@ -110,6 +110,8 @@ def sample_checked(
 
 # style rows (1, R, W) of one head, what was asked of it, and the map's camera -> what is wrong
 Check = Callable[[Tensor, Conditions, tuple[Tensor, Tensor] | None], Verdict]
+# latents (n, k, d) as sampled and conditions of their heads -> latents nearer to what was asked
+Refine = Callable[[Tensor, Conditions], Tensor]
 
 
 def sample_with_check(
@@ -120,8 +122,10 @@ def sample_with_check(
     callback: Callback | None = None,
     attempts: int = 3,
     camera: tuple[Tensor, Tensor] | None = None,
+    refine: Refine = lambda latents, asked: latents,
 ) -> tuple[Samples, CheckedSamples]:
-    """`sample`, with every head looked at and drawn anew if it fails; notes say how many were.
+    """`sample`, with every head refined, looked at and drawn anew if it fails; notes say how many
+    were.
 
     camera: cam2world (4, 4) and intrinsics (3, 3) of the label map, if known.
     """
@@ -132,16 +136,12 @@ def sample_with_check(
 
     def draw(heads: Sequence[int], own: Sequence[int]) -> Tensor:
         if list(own) == seeds:
-            return first.latents
-        again = [
-            sample(
-                model,
-                settled.select(slice(head, head + 1)),
-                replace(settings, seed=seed, variants=1),
-                callback,
-            ).latents
-            for head, seed in zip(heads, own, strict=True)
-        ]
+            return refine(first.latents, settled)
+        again = []
+        for head, seed in zip(heads, own, strict=True):
+            asked = settled.select(slice(head, head + 1))
+            seeded = replace(settings, seed=seed, variants=1)
+            again.append(refine(sample(model, asked, seeded, callback).latents, asked))
         return torch.cat(again)
 
     def judge(head: int, latent: Tensor) -> Verdict:

@@ -12,13 +12,13 @@ from torch import Tensor
 
 GRID = 8  # cells across in which shares of the classes are counted
 NUM_LANDMARKS = 68
-_PLACE, _COLOR = 11, 5  # numbers of each class
+PLACES, _COLOR = 11, 5  # numbers of each class
 _LEAST = 1e-4  # of the picture: smaller classes count as absent
 
 
 def layout_width(classes: int) -> int:
     """Length of `layout` for a number of classes."""
-    return classes * (_PLACE + GRID**2 + _COLOR) + 2 * NUM_LANDMARKS
+    return classes * (PLACES + GRID**2 + _COLOR) + 2 * NUM_LANDMARKS
 
 
 def layout(
@@ -37,7 +37,7 @@ def layout(
     """
     image = torch.where(image_mask > 0, image, 0.0)
     kept = one_hot * labels_mask
-    places = torch.cat([_places(kept), F.adaptive_avg_pool2d(kept, GRID).flatten(2)], 2)
+    places = torch.cat([class_places(kept), F.adaptive_avg_pool2d(kept, GRID).flatten(2)], 2)
     colors, colored = _colors(image, kept * image_mask)
     points, shown = _points(landmarks, image_mask)
     mapped = (labels_mask.flatten(1).amax(1) > 0).to(image)[:, None, None]
@@ -59,7 +59,7 @@ def _points(landmarks: Tensor | None, image_mask: Tensor) -> tuple[Tensor, Tenso
     return (landmarks - 0.5) * shown, shown.expand(-1, -1, 2)
 
 
-def _places(kept: Tensor) -> Tensor:
+def class_places(kept: Tensor) -> Tensor:
     """Presence, size, middle, covariance and outline of classes (B, C, S, S): (B, C, 11)."""
     size = kept.shape[-1]
     line = (torch.arange(size, device=kept.device, dtype=kept.dtype) + 0.5) / size * 2 - 1

@@ -19,6 +19,10 @@ from pathlib import Path
 
 import torch
 
+from ..alignment.align import Aligner
+from ..alignment.weights import BUNDLED_WEIGHTS as ALIGNMENT_WEIGHTS
+from ..alignment.weights import AlignmentWeightsError, load_descent
+from ..diffusion.model import LatentDiffusion
 from ..diffusion.weights import DiffusionWeightsError, load_diffusion
 from ..generator.fast_images import FastImages
 from ..generator.weights import BUNDLED_WEIGHTS, WeightsError, load_bundled, weights_hash
@@ -48,10 +52,12 @@ def main(arguments: list[str] | None = None) -> None:
     args = _parser().parse_args(arguments)
     try:
         evaluate(args)
-    except (WeightsError, DiffusionWeightsError, FaceWeightsError) as error:
+    except (
+        WeightsError, DiffusionWeightsError, AlignmentWeightsError, FaceWeightsError
+    ) as error:  # fmt: skip
         raise SystemExit(
-            f"{error}; --diffusion none measures the baseline alone, --faces none leaves "
-            "identity out"
+            f"{error}; --diffusion none measures the baseline alone, --alignment none leaves "
+            "heads as they are sampled, --faces none leaves identity out"
         ) from None
 
 
@@ -74,7 +80,8 @@ def evaluate(args: argparse.Namespace) -> None:
     curves: list[Curve] = []
     pages: list[Page] = []
     if model is not None:
-        diffusion = Diffusion(model, network, args.steps)
+        align = None if args.alignment is None else _aligner(images, model, args.alignment)
+        diffusion = Diffusion(model, align, network, args.steps)
         figures[0] = collect(bench, diffusion, sizes, model.visual is not None)
         log.info("the diffusion's figures after %s", _minutes(begun))
         if sizes.curve:
@@ -91,6 +98,11 @@ def evaluate(args: argparse.Namespace) -> None:
     text = section(rows(figures), figures, curves, pages, circumstances, args.output)
     write_section(args.output, text)
     log.info("written to %s after %s", args.output, _minutes(begun))
+
+
+def _aligner(images: FastImages, model: LatentDiffusion, path: Path) -> Aligner:
+    device = images.generator.model.device
+    return Aligner(images, model.space, load_descent(path, device=device))
 
 
 def _pictures(
@@ -139,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--generator", type=Path, default=BUNDLED_WEIGHTS)
     parser.add_argument("--diffusion", type=_optional, default=DIFFUSION_WEIGHTS,
                         help="denoiser's weights, or none for the baseline alone")  # fmt: skip
+    parser.add_argument("--alignment", type=_optional, default=ALIGNMENT_WEIGHTS,
+                        help="learned steps of alignment to maps, or none")  # fmt: skip
     parser.add_argument("--faces", type=_optional, default=FACE_WEIGHTS,
                         help="face network's weights, or none")  # fmt: skip
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -175,7 +189,8 @@ def _circumstances(args: argparse.Namespace, minutes: str) -> list[str]:
         f"{args.diverse} heads, for the baseline {_BASELINE['seeds']} on {_BASELINE['diverse']}; "
         f"edits: {args.edits}, for the baseline {_BASELINE['edits']}; heads a curve: {args.curve}",
         f"weights, sha256: generator {weights(args.generator)}, diffusion "
-        f"{weights(args.diffusion)}, faces {weights(args.faces)}",
+        f"{weights(args.diffusion)}, alignment {weights(args.alignment)}, faces "
+        f"{weights(args.faces)}",
     ]
 
 

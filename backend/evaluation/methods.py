@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..alignment.align import Aligner
 from ..conditions.conditions import Conditions
 from ..diffusion.editing import Edit, edit_latents
 from ..diffusion.guidance import Guidance, guided
@@ -41,12 +42,14 @@ class Method(Protocol):
 
 @dataclass
 class Diffusion:
-    """The denoiser, `steps` evaluations of it.
+    """The denoiser, `steps` evaluations of it, and what brings its heads into line with maps.
 
-    With a face network a photo brings its landmarks and, where no map is given, its labels.
+    It is told the camera of a map, as the search is.  With a face network a photo brings its
+    landmarks and, where no map is given, its labels.
     """
 
     model: LatentDiffusion
+    align: Aligner | None = None
     network: FaceNetwork | None = None
     steps: int = 20
     guidance: Guidance = field(default_factory=Guidance)
@@ -62,7 +65,17 @@ class Diffusion:
             noise = draw_noise(len(conditions), self.model.space.shape, seed + start, device)
             predict = guided(self.model, conditions, self.guidance)
             parts.append(dpm_solver_2m(predict, noise, time_grid(self.steps)))
-        return torch.cat(parts)
+        latents = torch.cat(parts)
+        if self.align is None:
+            return latents
+        aligned = [self._aligned(*each) for each in zip(heads, asked, latents, strict=True)]
+        return torch.cat(aligned)
+
+    def _aligned(self, head: HeldOutHead, asked: Conditions, latent: Tensor) -> Tensor:
+        """Latent (1, k, d) of a head in line with its map, if it was given one."""
+        if not bool(asked.given("labels").any()):
+            return latent[None]
+        return self.align(latent[None], asked.labels[0], asked.labels_mask[0, 0], head.camera)
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
         """From the noised latent; rows the edit has no part in are kept."""

@@ -106,17 +106,23 @@ class PosedHead:
 
     @torch.inference_mode()
     def render(
-        self, cam2world: Tensor, intrinsics: Tensor, size: int, samples: int = 2
+        self,
+        cam2world: Tensor,
+        intrinsics: Tensor,
+        size: int,
+        samples: int = 2,
+        skin: Fragments | None = None,
     ) -> HeadImage:
         """The head from a camera (4, 4) with intrinsics (3, 3), see `cameras`.
 
-        Each pixel is the mean of samples x samples.
+        Each pixel is the mean of samples x samples.  skin: what `skin_fragments` gives for them,
+        if it is at hand.
         """
         fine = size * samples
         color = cam2world.new_zeros(fine * fine, 3)
         normal, depth = torch.zeros_like(color), torch.full_like(color[:, 0], torch.inf)
         label = torch.zeros_like(depth, dtype=torch.int64)
-        skin = self._skin_fragments(cam2world, intrinsics, fine)
+        skin = skin or self.skin_fragments(cam2world, intrinsics, fine)
         seen = skin.coverage.flatten().nonzero()[:, 0]
         layer = self._skin(skin.face.flatten()[seen], skin.weights.view(-1, 3)[seen], cam2world)
         color[seen], label[seen] = layer.color, layer.label
@@ -135,8 +141,9 @@ class PosedHead:
         depth[seen] = parts.depth[seen] / slant[seen]
         return _reduce(_Samples(color.clamp(0, 1), label, normal, depth), size, samples)
 
-    def _skin_fragments(self, cam2world: Tensor, intrinsics: Tensor, size: int) -> Fragments:
-        """What the camera sees of the moved surface, weights corrected for perspective."""
+    @torch.inference_mode()
+    def skin_fragments(self, cam2world: Tensor, intrinsics: Tensor, size: int) -> Fragments:
+        """What size x size pixels see of the moved surface, weights corrected for perspective."""
         # the rasteriser keeps faces that run clockwise as seen
         faces = self.generator.model.surface_faces.flip(1)
         image, depth = project(self.surface, cam2world, intrinsics)
