@@ -97,7 +97,8 @@ def read_evidence(
     if mask is not None:
         tick()
         _hide(found, read_mask(mask, on_photo))
-    return Evidence(attributes=attributes, notes=tuple(notes), **found)
+    read = image is not None and segmentation is None
+    return Evidence(attributes=attributes, notes=tuple(notes), labels_read=read, **found)
 
 
 def _photo_evidence(reading: FaceReading) -> dict:
