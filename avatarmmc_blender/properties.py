@@ -123,8 +123,8 @@ def _picture_properties() -> dict[str, Any]:
         ),
         "use_crop": bpy.props.BoolProperty(
             name="Crop",
-            description="Say where the head is in the photo; otherwise the face is looked for, "
-            "which needs the scikit-image package",
+            description="Say where the head is in the photo; otherwise the largest face is "
+            "looked for, which needs the Python package scikit-image",
             update=_begin_crop,
         ),
         "crop_x": bpy.props.IntProperty(

@@ -12,7 +12,6 @@ from ..conditions.attributes import check_value
 from ..conditions.painted import MAP_SIZE, OPAQUE, LabelMapError, read_mask_pixels, read_painted
 from ..perception.framing import Frame
 from ..perception.network import FaceNetwork
-from ..perception.parser import shows_face
 from ..perception.photo import Photo, PhotoError, as_rgba, photo_of_pixels
 from ..perception.reading import FaceReading, read_face
 from .evidence import Evidence
@@ -87,7 +86,7 @@ def read_evidence(
         on_photo = OnPhoto((width / photo.scale, height / photo.scale), reading.frame)
         found |= _photo_evidence(reading)
         notes += reading.notes
-        if not shows_face(reading.labels):
+        if not reading.is_face:
             notes.append("the crop shows no face that is understood; the head may be another's")
     if segmentation is not None:
         tick()
