@@ -5,12 +5,12 @@ from __future__ import annotations
 import bpy
 
 from .backend.conditions.table import ATTRIBUTES
-from .generate_task import current_task
 from .model_cache import shown_models
 from .model_list import model_label
+from .paint_map import CATEGORY
 from .properties import GROUPS, guidance_name, label_of, switch_name
 from .settings import BUNDLED_MODEL
-from .task_operator import progress_text
+from .task_button import draw_task_button
 
 
 class SidebarPanel:
@@ -18,7 +18,7 @@ class SidebarPanel:
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
-    bl_category = "AvatarMMC"
+    bl_category = CATEGORY
 
 
 class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
@@ -41,18 +41,6 @@ class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
         heads = settings.variants
         text = "Generate Head" if heads == 1 else f"Generate {heads} Heads"
         draw_task_button(layout, "avatarmmc.generate", text, "USER")
-
-
-def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon: str) -> None:
-    """Draw a large button, or the progress of what is being made, with a button to cancel it."""
-    row = layout.row(align=True)
-    row.scale_y = 1.5
-    task = current_task()
-    if task is None:
-        row.operator(operator, text=text, icon=icon)
-    else:
-        row.progress(factor=task.fraction, type="BAR", text=progress_text(task))
-        row.operator("avatarmmc.cancel", text="", icon="X")
 
 
 class AVATARMMC_PT_guidance(SidebarPanel, bpy.types.Panel):
@@ -136,7 +124,11 @@ class AVATARMMC_PT_pictures(SidebarPanel, bpy.types.Panel):
 
 
 def draw_picture(
-    layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, name: str, paint: bool = False
+    layout: bpy.types.UILayout,
+    settings: bpy.types.PropertyGroup,
+    name: str,
+    paint: bool = False,
+    new: bool = True,
 ) -> None:
     """Draw the picker of a picture under its name, and what opens the picture to see or paint."""
     column = layout.column(align=True)
@@ -147,7 +139,7 @@ def draw_picture(
         icon = "BRUSH_DATA" if paint else "ZOOM_ALL"
         button = row.operator("avatarmmc.open_image", text="", icon=icon, emboss=False)
         button.image, button.paint = image.name, paint
-    if paint:
+    if paint and new:
         column.template_ID(settings, name, new="image.new", open="image.open")
     else:
         column.template_ID(settings, name, open="image.open")

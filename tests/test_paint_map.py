@@ -27,6 +27,7 @@ from avatarmmc_blender.paint_map import (  # noqa: E402
     PALETTE_NAME,
     erased_mask,
     label_palette,
+    map_pixels,
     new_map_image,
     open_image,
     paint_color,
@@ -196,6 +197,25 @@ def test_taking_a_label_sets_the_brushes_colour(blender):
     assert color == pytest.approx(paint_color(bpy.types.PaletteColor, HAIR), abs=1e-5)
     take_color(bpy.context, 0)
     assert tuple(owner.unified_paint_settings.color) == (0.0, 0.0, 0.0)
+
+
+def test_erasing_ends_with_the_next_label(blender):
+    assert bpy.ops.avatarmmc.erase_label() == {"FINISHED"}  # no brush, no error
+    paint = bpy.context.tool_settings.image_paint
+    if type(paint).bl_rna.properties["brush"].is_readonly:
+        pytest.skip("from Blender 5.0 on brushes are chosen by users alone")
+    paint.brush = bpy.data.brushes.new("a", mode="TEXTURE_PAINT")
+    bpy.ops.avatarmmc.erase_label()
+    assert paint.brush.blend == "ERASE_ALPHA"
+    take_color(bpy.context, HAIR)
+    assert paint.brush.blend == "MIX"
+
+
+def test_damaged_labels_behind_a_map_are_one_sentence(empty_scene):
+    image = new_map_image("Avatar 0001", np.zeros((128, 128), np.uint8))
+    image["avatarmmc_labels"] = "?"
+    with pytest.raises(AvatarError, match="labels .* damaged"):
+        map_pixels(image)
 
 
 def test_without_a_window_there_is_a_hint_and_the_palette(blender):

@@ -161,21 +161,28 @@ def _between(
         rows, columns = np.nonzero(given & ~exact & (result < 0))
         if not len(rows):
             break
-        reach = max(2, round(share * len(labels)))
-        line = np.arange(len(labels))
-        low, high = np.maximum(line - reach, 0), np.minimum(line + reach + 1, len(labels))
-        beside = [
-            _window_sums(given & exact & (labels == index), low, high)[rows, columns] > 0
-            for index in present
-        ]
+        beside = near_labels(labels, given & exact, given & ~exact & (result < 0), share)[present]
         result[rows, columns] = _mixed_labels(colors[rows, columns], present, beside)
     return result
 
 
-def _mixed_labels(colors: np.ndarray, present: np.ndarray, beside: list[np.ndarray]) -> np.ndarray:
+def near_labels(
+    labels: np.ndarray, sure: np.ndarray, asked: np.ndarray, share: float
+) -> np.ndarray:
+    """Which labels are beside each of the N pixels `asked` for, (19, N) bool: those of pixels that
+    are `sure`, up to a share of the side away.  labels, sure and asked are (H, H)."""
+    reach, line = max(2, round(share * len(labels))), np.arange(len(labels))
+    low, high = np.maximum(line - reach, 0), np.minimum(line + reach + 1, len(labels))
+    near = np.zeros((NUM_LABELS, asked.sum()), bool)
+    for index in np.unique(labels[sure]):
+        near[index] = _window_sums(sure & (labels == index), low, high)[asked] > 0
+    return near
+
+
+def _mixed_labels(colors: np.ndarray, present: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """Which of the labels `present` is the larger part of each of colors (N, 3), -1 for none.
 
-    beside: (N,) bool for each label, where it may be a part.  Two colours mix on the line between
+    beside: (len(present), N) bool, where each may be a part.  Two colours mix on the line between
     them; where strokes cross it may be more, so a colour must only lie in the box around all.
     """
     here = colors.astype(np.float64)
