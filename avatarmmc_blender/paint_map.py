@@ -116,12 +116,16 @@ def _take_brush(context: bpy.types.Context) -> None:
     From Blender 5.0 on brushes are chosen by users alone.
     """
     paint = context.scene.tool_settings.image_paint
-    if type(paint).bl_rna.properties["brush"].is_readonly or BRUSH_NAME in bpy.data.brushes:
+    if type(paint).bl_rna.properties["brush"].is_readonly:
         return
-    brush = bpy.data.brushes.new(BRUSH_NAME, mode="TEXTURE_PAINT")
-    brush.curve_preset, brush.strength = "CONSTANT", 1.0
-    brush.use_paint_antialiasing = False
-    paint.brush = brush
+    brush = bpy.data.brushes.get(BRUSH_NAME)
+    if brush is None:
+        brush = bpy.data.brushes.new(BRUSH_NAME, mode="TEXTURE_PAINT")
+        brush.curve_preset, brush.strength = "CONSTANT", 1.0
+        brush.use_paint_antialiasing = False
+        paint.brush = brush
+    elif paint.brush is None:  # else another was chosen
+        paint.brush = brush
 
 
 def open_image(context: bpy.types.Context, image: bpy.types.Image, paint: bool) -> bool:
@@ -140,22 +144,24 @@ def open_image(context: bpy.types.Context, image: bpy.types.Image, paint: bool) 
     space.mode = "PAINT" if paint else "VIEW"
     space.show_region_ui = space.show_region_toolbar = space.show_region_tool_header = paint
     if paint:
-        _take_brush(context)
-        bpy.app.timers.register(partial(_show_legend, area), first_interval=0.1)
+        bpy.app.timers.register(partial(_make_ready, area), first_interval=0.1)
     region = next(region for region in area.regions if region.type == "WINDOW")
     with context.temp_override(window=window, area=area, region=region):
         bpy.ops.image.view_all(fit_view=True)
     return True
 
 
-def _show_legend(area: bpy.types.Area) -> None:
-    """Turn the sidebar to the labels, which it can only once it was drawn."""
+def _make_ready(area: bpy.types.Area) -> None:
+    """Give the brush and turn the sidebar to the labels, once the editor was drawn: before that it
+    forgets both."""
+    _take_brush(bpy.context)
     try:
         region = next(region for region in area.regions if region.type == "UI")
         region.active_panel_category = CATEGORY
+        for part in area.regions:
+            part.tag_redraw()
     except (ReferenceError, StopIteration, TypeError):  # closed, or an image without a legend
-        return
-    area.tag_redraw()
+        pass
 
 
 def _image_editor(context: bpy.types.Context) -> tuple[bpy.types.Window, bpy.types.Area]:
