@@ -162,8 +162,8 @@ class AVATARMMC_PT_attributes(SidebarPanel, bpy.types.Panel):
         if settings.model != BUNDLED_MODEL:
             self.layout.label(text="Only the bundled model knows attributes")
             return
-        for index, group in enumerate(GROUPS):
-            header, body = self.layout.panel(f"avatarmmc_{group}", default_closed=index > 0)
+        for group in GROUPS:
+            header, body = self.layout.panel(f"avatarmmc_{group}", default_closed=True)
             header.label(text=label_of(group))
             reset = header.operator(
                 "avatarmmc.reset_attributes", text="", icon="LOOP_BACK", emboss=False
