@@ -18,6 +18,7 @@ from avatarmmc_blender.crop_overlay import crop_corners  # noqa: E402
 from avatarmmc_blender.errors import AvatarError  # noqa: E402
 from avatarmmc_blender.evidence_images import evidence_images  # noqa: E402
 from avatarmmc_blender.exif import (  # noqa: E402
+    is_cut_short,
     orientation,
     raw_point,
     upright,
@@ -139,6 +140,21 @@ def test_a_crop_begins_with_the_middle_of_the_upright_photo(blender, tmp_path):
 )
 def test_damaged_exif_is_no_turn(file):
     assert orientation(file) == 1
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_photo_that_is_cut_short_is_refused(empty_scene, tmp_path, progressive):
+    photo = Image.fromarray(random_pixels(50, 70, 3)).resize((280, 200))
+    photo.save(tmp_path / "a.jpg", quality=90, progressive=progressive)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    assert not is_cut_short(whole) and not is_cut_short(whole + b"\xff\xda and more")
+    assert not is_cut_short(b"\x89PNG") and not is_cut_short(b"")
+    for share in (0.3, 0.6, 0.95):
+        assert is_cut_short(whole[: int(share * len(whole))])
+    (tmp_path / "a.jpg").write_bytes(whole[: int(0.6 * len(whole))])
+    image = bpy.data.images.load(str(tmp_path / "a.jpg"))
+    with pytest.raises(AvatarError, match="a.jpg (is cut short|cannot be read)"):
+        image_pixels(image, turn=True)
 
 
 def test_images_without_pixels_are_one_sentence(empty_scene, tmp_path):

@@ -61,12 +61,18 @@ def read_painted(
 def read_mask_pixels(pixels: np.ndarray, name: str, size: int = MAP_SIZE) -> np.ndarray:
     """A mask (size, size) bool of a picture (H, W, 4) uint8: white, or opaque where parts of it
     are transparent."""
+    height, width = pixels.shape[:2]
+    if height != width or height < SMALLEST:
+        raise LabelMapError(
+            f"mask {name} is {width} x {height} pixels; use a square one of at least {SMALLEST} "
+            "or one of the photo's proportions"
+        )
     pixels, _ = _square(pixels, name, snap=False)
     opaque = pixels[..., 3] >= OPAQUE
     mask = pixels[..., :3].mean(2) >= 128 if opaque.all() else opaque
     resized = resize_labels(mask.astype(np.int64), size) > 0
     if not resized.any():
-        raise LabelMapError(f"mask {name} is empty; paint what may change in white")
+        raise LabelMapError(f"mask {name} is empty; paint some of it white")
     return resized
 
 
