@@ -10,7 +10,7 @@ from .expression_presets import PRESETS
 from .expressions import EXPRESSION_PREFIX, is_flame_face
 from .label_panel import draw_legend
 from .metadata import PREFIX, VERSION_KEY, find_rig, head_mesh, is_bundled, read_notes
-from .paint_map import MAP_KEY, map_rig
+from .paint_map import BEFORE_KEY, map_rig
 from .panel import SidebarPanel, draw_picture
 from .panel_settings import attributes_from_panel
 from .properties import label_of
@@ -94,7 +94,7 @@ class AVATARMMC_PT_edit(HeadPanel, bpy.types.Panel):
             return
         layout.operator("avatarmmc.paint_map", icon="BRUSH_DATA")
         _draw_map(layout, context)
-        draw_picture(layout, settings, "edit_mask", paint=True)
+        draw_picture(layout, settings, "edit_mask", "MASK")
         names = [label_of(name) for name in attributes_from_panel(settings)]
         asked = ", ".join(names) or "none set above"
         draw_text(layout, context, f"Attributes: {asked}")
@@ -105,7 +105,7 @@ class AVATARMMC_PT_edit(HeadPanel, bpy.types.Panel):
 
 def _draw_map(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     settings = context.scene.avatarmmc
-    draw_picture(layout, settings, "edit_map", paint=True, new=False)
+    draw_picture(layout, settings, "edit_map", "LABELS", new=False)
     labels = settings.edit_map
     if labels is None:
         return
@@ -113,7 +113,7 @@ def _draw_map(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     if shown not in (None, find_rig(context.object)):
         draw_text(layout, context, f"Not used: it is a map of {shown.name}", "INFO")
         return
-    if MAP_KEY not in labels:
+    if BEFORE_KEY not in labels:
         layout.prop(settings, "edit_snap")
     header, body = layout.panel("avatarmmc_legend", default_closed=True)
     header.label(text="Labels")

@@ -27,7 +27,7 @@ def draw_legend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     layout.operator("avatarmmc.erase_label", text="Erase: Left to the Model", icon="X")
     column = layout.column(align=True)
     column.label(text="Left and right are the person's own")
-    column.label(text="S takes the color under the mouse")
+    column.label(text="Shift X takes the color under the mouse")
 
 
 class AVATARMMC_PT_labels(bpy.types.Panel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import bpy
@@ -93,13 +94,24 @@ def paint_color(owner: type, label: int) -> tuple[float, float, float]:
 
 def take_color(context: bpy.types.Context, label: int) -> None:
     """Let brushes paint with the colour of a label."""
+    _take(context, lambda owner: paint_color(owner, label))
+
+
+def take_white(context: bpy.types.Context) -> None:
+    """Let brushes paint white, as masks are."""
+    _take(context, lambda owner: (1.0, 1.0, 1.0))
+
+
+def _take(
+    context: bpy.types.Context, color_of: Callable[[type], tuple[float, float, float]]
+) -> None:
     paint = context.tool_settings.image_paint
     # with each kind of painting from Blender 5.0 on
     owner = paint if hasattr(paint, "unified_paint_settings") else context.tool_settings
     unified = owner.unified_paint_settings
-    unified.color = paint_color(type(unified), label)
+    unified.color = color_of(type(unified))
     if paint.brush is not None:
-        paint.brush.color = paint_color(type(paint.brush), label)
+        paint.brush.color = color_of(type(paint.brush))
         paint.brush.blend = "MIX"  # it may have erased
 
 

@@ -13,7 +13,15 @@ from .generate_task import GenerateTask
 from .head_file import StoredHead, stored_head
 from .head_operators import NO_HEAD
 from .metadata import find_rig, is_bundled
-from .paint_map import erase, label_palette, new_map_image, open_image, take_color
+from .paint_map import (
+    MAP_KEY,
+    erase,
+    label_palette,
+    new_map_image,
+    open_image,
+    take_color,
+    take_white,
+)
 from .preferences import chosen_device
 from .task_operator import TaskOperator
 
@@ -27,7 +35,15 @@ class AVATARMMC_OT_open_image(bpy.types.Operator):
     bl_label = "Open in Image Editor"
 
     image: bpy.props.StringProperty(name="Image")
-    paint: bpy.props.BoolProperty(name="Paint", options={"SKIP_SAVE"})
+    purpose: bpy.props.EnumProperty(
+        name="Purpose",
+        items=[
+            ("SEE", "See", "Only look at it"),
+            ("LABELS", "Labels", "Paint on it with the labels' colours"),
+            ("MASK", "Mask", "Paint on it in white"),
+        ],
+        options={"SKIP_SAVE"},
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Open an editor, to paint if asked."""
@@ -35,7 +51,11 @@ class AVATARMMC_OT_open_image(bpy.types.Operator):
         if image is None:
             self.report({"ERROR"}, f"There is no image {self.image}.")
             return {"CANCELLED"}
-        if not open_image(context, image, self.paint):
+        if self.purpose == "LABELS":
+            image[MAP_KEY] = image.get(MAP_KEY, "")  # of no head: the legend shows beside it
+        elif self.purpose == "MASK":
+            take_white(context)
+        if not open_image(context, image, paint=self.purpose != "SEE"):
             self.report({"INFO"}, NO_WINDOW.format(image.name))
         return {"FINISHED"}
 

@@ -116,18 +116,18 @@ class AVATARMMC_PT_pictures(SidebarPanel, bpy.types.Panel):
                 column = layout.column(align=True)
                 for name in ("crop_x", "crop_y", "crop_side"):
                     column.prop(settings, name)
-        draw_picture(layout, settings, "segmentation", paint=True)
+        draw_picture(layout, settings, "segmentation", "LABELS")
         if settings.segmentation is not None:
             layout.prop(settings, "snap")
         if settings.photo is not None or settings.segmentation is not None:
-            draw_picture(layout, settings, "mask", paint=True)
+            draw_picture(layout, settings, "mask", "MASK")
 
 
 def draw_picture(
     layout: bpy.types.UILayout,
     settings: bpy.types.PropertyGroup,
     name: str,
-    paint: bool = False,
+    purpose: str = "SEE",
     new: bool = True,
 ) -> None:
     """Draw the picker of a picture under its name, and what opens the picture to see or paint."""
@@ -135,10 +135,11 @@ def draw_picture(
     row = column.row()
     row.label(text=settings.bl_rna.properties[name].name)
     image = getattr(settings, name)
+    paint = purpose != "SEE"
     if image is not None:
         icon = "BRUSH_DATA" if paint else "ZOOM_ALL"
         button = row.operator("avatarmmc.open_image", text="", icon=icon, emboss=False)
-        button.image, button.paint = image.name, paint
+        button.image, button.purpose = image.name, purpose
     if paint and new:
         column.template_ID(settings, name, new="image.new", open="image.open")
     else:

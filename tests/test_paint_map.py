@@ -29,6 +29,7 @@ from avatarmmc_blender.paint_map import (  # noqa: E402
     erased_mask,
     label_palette,
     map_pixels,
+    map_rig,
     new_map_image,
     open_image,
     paint_color,
@@ -215,6 +216,17 @@ def test_taking_a_label_sets_the_brushes_colour(blender):
     assert tuple(owner.unified_paint_settings.color) == (0.0, 0.0, 0.0)
 
 
+def test_a_mask_is_painted_in_white_and_a_blank_map_has_a_legend(blender):
+    for name, purpose in (("map", "LABELS"), ("mask", "MASK"), ("photo", "SEE")):
+        bpy.data.images.new(name, 64, 64)
+        assert bpy.ops.avatarmmc.open_image(image=name, purpose=purpose) == {"FINISHED"}
+    paint = bpy.context.tool_settings.image_paint
+    owner = paint if hasattr(paint, "unified_paint_settings") else bpy.context.tool_settings
+    assert tuple(owner.unified_paint_settings.color) == (1.0, 1.0, 1.0)
+    assert [image.name for image in bpy.data.images if "avatarmmc_map" in image] == ["map"]
+    assert map_rig(bpy.data.images["map"]) is None
+
+
 def test_erasing_ends_with_the_next_label(blender):
     assert bpy.ops.avatarmmc.erase_label() == {"FINISHED"}  # no brush, no error
     paint = bpy.context.tool_settings.image_paint
@@ -238,7 +250,8 @@ def test_without_a_window_there_is_a_hint_and_the_palette(blender):
     image = new_map_image("Avatar 0001", np.zeros((128, 128), np.uint8))
     assert not open_image(bpy.context, image, paint=True)
     assert bpy.context.tool_settings.image_paint.palette.name == PALETTE_NAME
-    assert bpy.ops.avatarmmc.open_image(image=image.name, paint=True) == {"FINISHED"}
+    assert bpy.ops.avatarmmc.open_image(image=image.name, purpose="LABELS") == {"FINISHED"}
+    assert image["avatarmmc_map"] == "Avatar 0001"
     with pytest.raises(RuntimeError, match="no image nothing"):
         bpy.ops.avatarmmc.open_image(image="nothing")
 
