@@ -14,8 +14,7 @@ from .panel_settings import edit_from_panel
 
 
 class AVATARMMC_OT_edit(HeadsOperator, bpy.types.Operator):
-    """Make another head from the selected one, which stays, as map and attributes ask.
-    Beside a painted map: from the head that the map shows"""
+    """Make another head from this one, which stays, as map and attributes ask"""
 
     bl_idname = "avatarmmc.edit"
     bl_label = "Edit Head"

@@ -33,6 +33,9 @@ def is_cut_short(file: bytes) -> bool:
         marker = file[at + 1]
         if file[at] != 0xFF or marker == _END:
             return False  # the end, or no structure that is known here
+        if marker == 0xFF:  # a marker may be filled up in front
+            at += 1
+            continue
         (length,) = struct.unpack_from(">H", file, at + 2)
         at += 2 + length
         if marker == _SCAN:
