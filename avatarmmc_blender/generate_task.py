@@ -203,9 +203,7 @@ def register() -> None:
 def unregister() -> None:
     """End the running task and listen no more."""
     if _current is not None:
-        job = _current._job
         _current.finish()
-        job.join(5.0)
     bpy.app.handlers.undo_pre.remove(before_undo)
     bpy.app.handlers.redo_pre.remove(before_undo)
     bpy.app.handlers.load_pre.remove(before_load)

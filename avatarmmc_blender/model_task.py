@@ -75,9 +75,7 @@ class ModelTask:
 def unregister() -> None:
     """End the running task."""
     if _current is not None:
-        job = _current._job
         _current.finish()
-        job.join(5.0)
 
 
 def register() -> None:

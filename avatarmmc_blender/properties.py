@@ -98,6 +98,14 @@ def _image_property(name: str, description: str, **options: Any) -> Any:
     )
 
 
+def _snap_property() -> Any:
+    return bpy.props.BoolProperty(
+        name="Snap Colors",
+        description="Let colours of the map that are no label's become the nearest label's, "
+        "and cut the middle square out of oblong maps",
+    )
+
+
 def _picture_properties() -> dict[str, Any]:
     pixels = {"min": 0, "max": MOST_CROP, "subtype": "PIXEL"}
     return {
@@ -113,18 +121,14 @@ def _picture_properties() -> dict[str, Any]:
             "A square picture in the palette's colours, which says where skin, hair, eyes and so "
             "on are; transparent parts are left open",
         ),
-        "snap": bpy.props.BoolProperty(
-            name="Snap Colors",
-            description="Let colours of the map that are no label's become the nearest label's, "
-            "and cut the middle square out of oblong maps",
-        ),
+        "snap": _snap_property(),
         "mask": _image_property(
             "Leave Out", "Where this picture is white neither photo nor map is used"
         ),
         "use_crop": bpy.props.BoolProperty(
             name="Crop",
-            description="Say where the head is in the photo; otherwise the face is looked for, "
-            "which needs the scikit-image package",
+            description="Say where the head is in the photo; otherwise the largest face is "
+            "looked for, which needs the Python package scikit-image",
             update=_begin_crop,
         ),
         "crop_x": bpy.props.IntProperty(
@@ -215,6 +219,7 @@ def _edit_properties() -> dict[str, Any]:
             "The map of the head as it shall become; where it differs from the selected head, "
             "or is erased, the head may change",
         ),
+        "edit_snap": _snap_property(),
         "edit_mask": _image_property(
             "May Change", "Where this picture is white the head may change"
         ),
