@@ -17,7 +17,8 @@ from torch import Tensor
 from avatarmmc_blender.backend.conditions.conditions import Conditions
 from avatarmmc_blender.backend.conditions.measure import measure_attributes
 from avatarmmc_blender.backend.conditions.table import ATTRIBUTES
-from avatarmmc_blender.backend.diffusion.editing import edit_latents, make_edit
+from avatarmmc_blender.backend.diffusion.edit_walk import edit_latents
+from avatarmmc_blender.backend.diffusion.editing import make_edit
 from avatarmmc_blender.backend.diffusion.guidance import PLAIN, Guidance
 from avatarmmc_blender.backend.diffusion.model import LatentDiffusion
 from avatarmmc_blender.backend.diffusion.sample import SampleSettings, sample

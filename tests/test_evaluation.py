@@ -63,7 +63,7 @@ def bench(images):
 def diffusion(bench):
     model = tiny_model()
     model.space.load_state_dict(bench.space.state_dict())
-    return Diffusion(model, steps=2)
+    return Diffusion(model, bench.images, steps=2)
 
 
 class Truth:
@@ -220,7 +220,7 @@ def test_shares_kept_are_of_the_conditions_own_figures():
 
 
 def test_weights_of_attributes_alone_are_measured_as_far_as_they_go(bench, diffusion):
-    plain = Diffusion(tiny_model(visual=False), steps=2)
+    plain = Diffusion(tiny_model(visual=False), bench.images, steps=2)
     plain.model.space.load_state_dict(bench.space.state_dict())
     found = collect(bench, plain, Sizes(3, diverse=1, seeds=2, timed=1), visual=False)
     assert found.labels is None and found.edits is None and found.attributes.heads == 3

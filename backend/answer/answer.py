@@ -15,6 +15,7 @@ from ..alignment.descent import Descent
 from ..alignment.photo import align_to_photo
 from ..conditions.conditions import Conditions
 from ..conditions.contradictions import settle
+from ..diffusion.edit_lock import EditLock
 from ..diffusion.guidance import Guidance
 from ..diffusion.model import LatentDiffusion
 from ..diffusion.sample import SampleSettings, sample
@@ -67,6 +68,11 @@ class AnswerModels:
     def check(self) -> SelfCheck:
         """The check that every head goes through."""
         return SelfCheck(self.images)
+
+    @cached_property
+    def lock(self) -> EditLock:
+        """What holds of edited heads that which their edits have no part in."""
+        return EditLock(self.images, self.diffusion.space)
 
     @cached_property
     def front(self) -> Camera:

@@ -12,7 +12,9 @@ from torch import Tensor
 from ..conditions.conditions import ATTRIBUTE_INDEX, Conditions
 from ..conditions.contradictions import settle
 from ..conditions.table import ATTRIBUTES
-from ..diffusion.editing import Edit, Picture, edit_latents, make_edit, untouched_rows
+from ..diffusion.edit_lock import edit_heads
+from ..diffusion.edit_walk import untouched_rows
+from ..diffusion.editing import Edit, Picture, make_edit
 from ..diffusion.guidance import Guidance
 from ..diffusion.samplers import draw_noise
 from ..diffusion.self_check import Verdict, sample_checked
@@ -105,9 +107,9 @@ def _drawing(
             tell("latent", 1.0 if again else (step + 1) / (2 * settings.steps))
 
         noise = draw_noise(1, models.diffusion.space.shape, seeds[0]).to(known)
-        return edit_latents(
-            models.diffusion, change, known, noise, settings.strength, settings.steps,
-            settings.guidance, settings.keep_rows, hear,
+        return edit_heads(
+            models.diffusion, models.lock, change, known, noise, settings.strength, settings.steps,
+            settings.guidance, models.front, settings.keep_rows, hear,
         )  # fmt: skip
 
     return draw

@@ -51,13 +51,18 @@ def measure_attributes(betas: Tensor, values: Tensor, model: Any) -> tuple[Tenso
 def _measure_shape(betas: Tensor, model: Any) -> Measured:
     everywhere = torch.ones(len(betas), dtype=torch.bool, device=betas.device)
     measured = {}
-    for name, (parts, strength) in SHAPE_MAP.items():
-        direction = sum(weight * model.directions[part].to(betas) for part, weight in parts.items())
-        length = direction.norm()
-        # Masculinity is measured in units of its own direction, see latent.masculinity.
-        unit = length if name == "masculinity" else strength
-        measured[name] = (betas @ direction / length / unit, everywhere)
+    for name in SHAPE_MAP:
+        measured[name] = (betas @ shape_slope(name, model).to(betas), everywhere)
     return measured
+
+
+def shape_slope(name: str, model: Any) -> Tensor:
+    """What shape coefficients are multiplied by for an attribute of the shape: (64,)."""
+    parts, strength = SHAPE_MAP[name]
+    direction = sum(weight * model.directions[part] for part, weight in parts.items())
+    length = direction.norm()
+    # Masculinity is measured in units of its own direction, see latent.masculinity.
+    return direction / length / (length if name == "masculinity" else strength)
 
 
 def _measure_age(shape: Tensor, wrinkles: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -94,6 +96,11 @@ def class_mask(labels: Tensor, classes: tuple[str, ...]) -> Tensor:
     """Where labels (B, S, S) are one of `classes`: (B, 1, S, S) bool."""
     wanted = torch.tensor([LABEL_INDEX[name] for name in classes], device=labels.device)
     return torch.isin(labels, wanted)[:, None]
+
+
+def shaped_classes(attributes: Iterable[str]) -> tuple[str, ...]:
+    """Classes whose outlines follow from some attributes."""
+    return tuple({name for attribute in attributes for name in SHAPES.get(attribute, ())})
 
 
 def shape_region(labels: Tensor, attribute: str) -> Tensor:

@@ -1,16 +1,11 @@
-"""Local editing of heads whose latents are known.
+"""What an edit of known heads means: conditions before and after, and where it shows.
 
-A known latent is noised to the time `strength`, and from there walked to the end twice with the
-same noise: under the conditions that describe the head as it is, and under the edited ones.  What
-the second way has over the first is added to the latent.  So whatever the model would have changed
-anyway cancels, and with equal conditions the head stays what it is, bit for bit.  Where one of
-several choices changes (a style of hair) there is nothing to add, since the mixture of two styles
-is none, and those rows are the second way's own.
+`edit_walk` carries it out, `edit_lock` holds what it has no part in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 
 import torch
@@ -26,35 +21,10 @@ from ..conditions.regions import (
     repainted_classes,
     shape_region,
 )
-from ..conditions.table import ATTRIBUTES, Attribute
-from .guidance import Guidance, guided
-from .model import LatentDiffusion
-from .samplers import Adjust, Callback, dpm_solver_2m, time_grid
-from .schedule import diffuse
+from ..conditions.table import ATTRIBUTES
 
 DILATION = 5  # pixels
 _SAME = 1e-3  # of the range: numbers asked for that a head has already
-# parts of a head (rows of the latent) that an attribute may touch: by its group, or by its name
-_GROUP_PARTS = {
-    "Face": ("shape",),
-    "Skin": ("skin",),
-    "Hair": ("hair",),
-    "Eyes": ("shape",),
-    "Accessories": ("accessories",),
-}
-_PARTS = {
-    "age": ("shape", "skin", "hair color"),
-    "masculinity": ("shape", "skin", "eyes", "beard"),
-    "hair_lightness": ("hair color",),
-    "hair_red": ("hair color",),
-    "hair_grey": ("hair color",),
-    "beard": ("beard",),
-    "beard_length": ("beard",),
-    "iris_hue": ("eyes",),
-    "brow_thickness": ("eyes",),
-    "brow_arch": ("eyes",),
-    "brow_slope": ("eyes",),
-}
 # what another choice of an attribute makes meaningless
 _FOLLOWS = {
     "hair_style": ("hair_volume", "hair_length", "hairline", "hair_curl", "parting"),
@@ -65,8 +35,9 @@ _FOLLOWS = {
 @dataclass(frozen=True)
 class Edit:
     """Conditions before and after, the region (B, 1, S, S) bool that changes (None: no picture),
-    the names of the attributes that were asked to be otherwise and of those released for it, and
-    the attributes that the painted map leaves no doubt about."""
+    the names of the attributes that were asked to be otherwise and of those released for it, the
+    attributes that the painted map leaves no doubt about, and the part of the region (B, 1, S, S)
+    that was repainted, marked or shown anew (None: nothing was)."""
 
     source: Conditions
     edited: Conditions
@@ -74,6 +45,7 @@ class Edit:
     asked: tuple[str, ...] = ()
     released: tuple[str, ...] = ()
     implied: Mapping[str, float | str] = field(default_factory=dict)
+    painted: Tensor | None = None
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -135,12 +107,13 @@ def make_edit(
         released |= set(attributes_of_classes(repainted_classes(source.labels, labels)))
     for name in asked:
         released |= set(_FOLLOWS.get(name, ()))
+    shown = region
     new, region = _hide_for_attributes(new, source, asked, region)
     implied = {} if labels is None else put_on(source.labels, labels)
     implied = {name: value for name, value in implied.items() if name not in attributes}
     lost = released - set(attributes) - set(implied)
     new, released = _with_attributes(new, {**asked, **implied}, lost)
-    return Edit(source, new, region, tuple(asked), released, implied)
+    return Edit(source, new, region, tuple(asked), released, implied, shown)
 
 
 def _asked_otherwise(
@@ -224,76 +197,6 @@ def _hide(conditions: Conditions, region: Tensor, hide_labels: bool) -> Conditio
 
 def _join(a: Tensor | None, b: Tensor) -> Tensor:
     return b if a is None else a | b
-
-
-def untouched_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
-    """Rows of the latent that an edit of the attributes `changed` may not touch."""
-    touched = set(_rows(row_names, [a for a in ATTRIBUTES if a.name in changed]))
-    return tuple(row for row in range(len(row_names)) if row not in touched)
-
-
-def chosen_rows(row_names: Sequence[str], changed: Sequence[str]) -> tuple[int, ...]:
-    """Rows of the latent that hold one of several choices among the attributes `changed`."""
-    return _rows(row_names, [a for a in ATTRIBUTES if a.name in changed and a.choices])
-
-
-def _rows(row_names: Sequence[str], attributes: Sequence[Attribute]) -> tuple[int, ...]:
-    parts = {part for a in attributes for part in _PARTS.get(a.name, _GROUP_PARTS[a.group])}
-    return tuple(row for row, name in enumerate(row_names) if name in parts)
-
-
-def edit_latents(
-    model: LatentDiffusion,
-    edit: Edit,
-    known: Tensor,
-    noise: Tensor,
-    strength: float,
-    steps: int,
-    guidance: Guidance,
-    lock: bool = True,
-    callback: Callback | None = None,
-) -> Tensor:
-    """Latents (B, k, d) of edited heads from `known` ones and noise, both (B, k, d).
-
-    strength: time to which the latents are noised, 0 (nothing changes) to 1 (the edited conditions
-    say what there is to say).  With `lock` rows that the edit may not touch stay what they are.
-    callback hears of 2 x steps steps, with the latents known for the first half.
-    """
-    if not 0.0 <= strength <= 1.0:
-        raise ValueError(f"the strength of an edit is {strength}; use a number from 0 to 1")
-    if strength == 0.0 or edit.is_nothing:
-        return known
-    times = time_grid(steps, strength)
-    start = diffuse(known, noise, known.new_full((len(known),), strength))
-    names = model.space.row_names
-    keep = list(untouched_rows(names, edit.changed)) if lock else []
-    adjust = _keep_rows(known, noise, keep) if keep else None
-
-    def walk(conditions: Conditions, hear: Callback | None) -> Tensor:
-        return dpm_solver_2m(guided(model, conditions, guidance), start, times, hear, adjust)
-
-    def first(step: int, clean: Tensor) -> None:
-        callback(step, known)
-
-    def second(step: int, clean: Tensor) -> None:
-        callback(steps + step, known + (clean - before))
-
-    before = walk(edit.source, callback and first)
-    after = walk(edit.edited, callback and second)
-    edited = known + (after - before)
-    chosen = list(chosen_rows(names, edit.changed))
-    edited[:, chosen] = after[:, chosen]
-    return edited
-
-
-def _keep_rows(known: Tensor, noise: Tensor, rows: list[int]) -> Adjust:
-    def adjust(x: Tensor, t: float) -> Tensor:
-        own = known if t <= 0.0 else diffuse(known, noise, known.new_full((len(known),), t))
-        x = x.clone()
-        x[:, rows] = own[:, rows]
-        return x
-
-    return adjust
 
 
 def _equal(a: Conditions, b: Conditions) -> bool:

@@ -81,7 +81,7 @@ def evaluate(args: argparse.Namespace) -> None:
     pages: list[Page] = []
     if model is not None:
         align = None if args.alignment is None else _aligner(images, model, args.alignment)
-        diffusion = Diffusion(model, align, network, args.steps)
+        diffusion = Diffusion(model, images, align, network, args.steps)
         figures[0] = collect(bench, diffusion, sizes, model.visual is not None)
         log.info("the diffusion's figures after %s", _minutes(begun))
         if sizes.curve:

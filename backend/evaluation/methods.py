@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor
 from ..alignment.align import Aligner
 from ..alignment.photo import align_to_photo
 from ..conditions.conditions import Conditions
-from ..diffusion.editing import Edit, edit_latents
+from ..diffusion.edit_lock import EditLock, edit_heads
+from ..diffusion.editing import Edit
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.model import LatentDiffusion
 from ..diffusion.samplers import dpm_solver_2m, draw_noise, time_grid
@@ -51,6 +53,7 @@ class Diffusion:
     """
 
     model: LatentDiffusion
+    images: FastImages
     align: Aligner | None = None
     network: FaceNetwork | None = None
     steps: int = 20
@@ -88,9 +91,17 @@ class Diffusion:
         return align_to_photo(self.align, latent, *map_, known.landmarks[0], rotation)
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
-        """From the noised latent; rows the edit has no part in are kept."""
+        """From the noised latent; what the edit has no part in is held."""
         noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
-        return edit_latents(self.model, edit, latent, noise, self.switch, self.steps, self.guidance)
+        return edit_heads(
+            self.model, self.lock, edit, latent, noise, self.switch, self.steps, self.guidance,
+            head.camera,
+        )  # fmt: skip
+
+    @cached_property
+    def lock(self) -> EditLock:
+        """What holds the rest of edited heads, as in the product."""
+        return EditLock(self.images, self.model.space)
 
 
 @torch.no_grad()

@@ -90,8 +90,9 @@ class PosedHead:
         sample = generator.surface_branch(
             ws, self.planes, self.values, images.guide, self.state, images.detail
         )
-        # colours (W, 3) sRGB of the surface's points
+        # colours (W, 3) sRGB and official labels (W,) of the surface's points
         self.color = sample.color[0]
+        self.labels = official_labels(sample.logits[0].argmax(-1))
         self.surface = guide + sample.offset[0, :, None] * self.normals
         self.normals = _vertex_normals(self.surface, model.surface_faces)
         self.parts = PartRays(model, self.vertices, guide, generator.part_values(self.values))

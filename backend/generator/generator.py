@@ -109,7 +109,11 @@ class Generator(nn.Module):
         """z (B, z_dim) -> ws (B, num_ws, w_dim)."""
         z = scale_latents(z, truncation)
         derived = derive(z, self.model).vector()
-        return self.first_stage(torch.cat([derived, z[:, :SHAPE_DIM] * 0.7], 1))
+        return self.style_rows(HeadValues(betas=z[:, :SHAPE_DIM], values=derived))
+
+    def style_rows(self, values: HeadValues) -> Tensor:
+        """Betas and derived values -> ws (B, num_ws, w_dim); `readout` leads back."""
+        return self.first_stage(torch.cat([values.values, 0.7 * values.betas], 1))
 
     def synthesis(self, ws: Tensor) -> Planes:
         """ws (B, num_ws, w_dim) -> generated planes."""
