@@ -12,7 +12,7 @@ from torch import Tensor
 from ..conditions.conditions import ATTRIBUTE_INDEX, Conditions
 from ..conditions.contradictions import settle
 from ..conditions.table import ATTRIBUTES
-from ..diffusion.edit_lock import edit_heads
+from ..diffusion.edit_lock import edit_head, edit_steps
 from ..diffusion.edit_walk import untouched_rows
 from ..diffusion.editing import Edit, Picture, make_edit
 from ..diffusion.guidance import Guidance
@@ -104,10 +104,10 @@ def _drawing(
         again = seeds[0] != settings.seed
 
         def hear(step: int, latents: Tensor) -> None:
-            tell("latent", 1.0 if again else (step + 1) / (2 * settings.steps))
+            tell("latent", 1.0 if again else (step + 1) / edit_steps(settings.steps))
 
         noise = draw_noise(1, models.diffusion.space.shape, seeds[0]).to(known)
-        return edit_heads(
+        return edit_head(
             models.diffusion, models.lock, change, known, noise, settings.strength, settings.steps,
             settings.guidance, models.front, settings.keep_rows, hear,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Which of a head's derived values an edit of an attribute may change; all others are held.
 
-Narrower than what moves together in heads at large: fair skin goes with fair hair there, but whoever
-asks for other skin keeps the hair.  Shape attributes change the face's shape besides.
+Narrower than what moves together in heads at large: fair skin goes with fair hair there, but who
+asks for other skin keeps the hair.  Attributes of the face change its shape besides.
 """
 
 from __future__ import annotations

@@ -63,8 +63,8 @@ COLORS: dict[str, tuple[str, ...]] = {
     "hair_lightness": ("hair", *_BROWS),
     "hair_red": ("hair", *_BROWS),
     "hair_grey": ("hair", *_BROWS),
-    "beard": ("skin", *_LIPS),
-    "beard_length": ("skin", *_LIPS),
+    "beard": ("skin", "neck", *_LIPS),
+    "beard_length": ("skin", "neck", *_LIPS),
     "iris_hue": _EYES,
 }
 # What lies before what: of two classes that meet in a changed pixel, the one in front has changed.
@@ -81,6 +81,9 @@ _WIDER: dict[str, tuple[str, ...]] = {
     "glasses": (*_EYES, *_BROWS),
     "hair_style": (*_EARS, "background", "neck"),
     "hair_length": (*_EARS, "background", "neck"),
+    "hair_volume": (*_EARS, "background"),
+    "hair_curl": (*_EARS, "background", "neck"),
+    "sideburns": _EARS,
     "earrings": _EARS,
 }
 
@@ -101,6 +104,12 @@ def class_mask(labels: Tensor, classes: tuple[str, ...]) -> Tensor:
 def shaped_classes(attributes: Iterable[str]) -> tuple[str, ...]:
     """Classes whose outlines follow from some attributes."""
     return tuple({name for attribute in attributes for name in SHAPES.get(attribute, ())})
+
+
+def shown_classes(attributes: Iterable[str]) -> tuple[str, ...]:
+    """Classes whose outlines or colours follow from some attributes, or that they cover."""
+    tables = (SHAPES, _WIDER, COLORS)
+    return tuple({name for a in attributes for table in tables for name in table.get(a, ())})
 
 
 def shape_region(labels: Tensor, attribute: str) -> Tensor:

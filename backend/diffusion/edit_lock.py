@@ -1,10 +1,10 @@
-"""What an edit has no part in, held: derived values exactly, the face's shape outside the region.
+"""What an edit has no part in, held: derived values, the shape and the look outside the region.
 
 A generator reads betas and derived values (colours, amounts, forms of hair) off every latent, and
 its mapping leads back from them.  So of an edited latent only the values are taken that the edit
 may change, and the latent moves by what the mapping says of that.  Changes of the shape keep the
 motion that they have inside of the region, and move as little as possible outside of it; a number
-that was asked for is met.
+that was asked for is met.  `surface_lock` sees to what is left.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 from ..conditions.conditions import ATTRIBUTE_INDEX
 from ..conditions.edited_values import edited_columns
 from ..conditions.measure import shape_slope
-from ..conditions.regions import class_mask, shaped_classes
+from ..conditions.regions import class_mask, shaped_classes, shown_classes
 from ..conditions.table import SHAPE_MAP
 from ..generator.fast_images import FastImages, PosedHead
 from ..generator.mapping import HeadValues
@@ -29,11 +29,13 @@ from .editing import Edit
 from .guidance import Guidance
 from .model import LatentDiffusion
 from .samplers import Callback
+from .surface_lock import SURFACE_STEPS, SurfaceLock
 
 _NEAR = 0.012  # metres around the region's classes on the skin that are of the region, too
 # weights of the squares of: motion outside (inside: 1, mm), coefficients, numbers not asked for
-_OUTSIDE, _COEFFICIENTS, _NUMBERS = 10.0, 0.05, 0.1
+_OUTSIDE, _COEFFICIENTS, _NUMBERS = 10.0, 0.05, 10.0
 _RANGE_HEADS, _RANGE_SEED = 4000, 5
+_HAIR_POINTS = 1500
 _LEAST = 1e-4  # of an attribute: no change to speak of
 
 
@@ -44,6 +46,7 @@ class EditLock:
     def __init__(self, images: FastImages, space: WSpace):
         model = images.generator.model
         self.images, self.space = images, space
+        self.surface = SurfaceLock(images, space)
         # metres that the points of the skin's surface move by each coefficient, (W, 3, 64)
         self.motion = model.subdivide(model.shapedirs.permute(2, 0, 1)).permute(1, 2, 0)
         drawn = derive(sample_latents(_RANGE_HEADS, _RANGE_SEED).to(model.device), model).vector()
@@ -51,13 +54,40 @@ class EditLock:
 
     @torch.no_grad()
     def __call__(
-        self, edit: Edit, known: Tensor, edited: Tensor, strength: float, camera: Camera
+        self,
+        edit: Edit,
+        known: Tensor,
+        edited: Tensor,
+        strength: float,
+        camera: Camera,
+        tell: Callback,
     ) -> Tensor:
-        """Latents (B, k, d) with what the edit may change from `edited` and all else as `known`.
+        """Latent (1, k, d) with what the edit may change from `edited` and all else as `known`.
 
         A number that was asked for gets at least the share `strength` of what it was to change,
         and not more than all.  camera: that of the edit's pictures, where they are painted on.
+        tell hears of each of the last steps.
         """
+        if len(known) != 1:
+            raise ValueError(f"expected the latent of one head, given {len(known)}")
+        posed = self.images.pose(self.space.decode(known), known.new_zeros(1, len(EXPRESSIONS)))
+        held = self._hold_values(edit, known, edited, strength, posed, camera)
+        inside = self._inside(edit, shown_classes(edit.changed), posed, camera)
+        hair = self._hanging_hair(edit, held, posed)
+        if bool(inside.all()):
+            return held
+        return self.surface(known, held, inside, hair, lambda step: tell(step, held))
+
+    def _hold_values(
+        self,
+        edit: Edit,
+        known: Tensor,
+        edited: Tensor,
+        strength: float,
+        posed: PosedHead,
+        camera: Camera,
+    ) -> Tensor:
+        """Latent (1, k, d) with the values and the shape that the edit may have."""
         generator = self.images.generator
         ws = self.space.decode(known)
         before, after = generator.readout(ws), generator.readout(self.space.decode(edited))
@@ -67,23 +97,22 @@ class EditLock:
         motion = after.betas - before.betas
         betas = torch.zeros_like(motion)
         if set(edit.changed) & set(SHAPE_MAP):
-            numbers = self._numbers(edit, before.betas, motion, strength)
-            for head in range(len(ws)):
-                inside = self._inside(edit, head, ws[head : head + 1], camera)
-                betas[head] = self._shape(edit, motion[head], inside, numbers[head])
+            inside = self._inside(edit, shaped_classes(_asked_of_shape(edit)), posed, camera)
+            numbers = self._numbers(edit, before.betas[0], motion[0], strength)
+            betas = self._shape(edit, motion[0], inside, numbers)[None]
         values[:, vector_slice("masc")] += masculinity(betas, generator.model)[:, None]
         now = HeadValues(before.betas + betas, values)
         moved = generator.style_rows(now)[:, 0] - generator.style_rows(before)[:, 0]
         return known + (moved @ self.space.whiten.T).unflatten(1, self.space.shape)
 
     def _numbers(self, edit: Edit, own: Tensor, motion: Tensor, strength: float) -> Tensor:
-        """Changes (B, A) of the attributes of the shape that were asked for, from coefficients own
-        (B, 64) and the change of them that the denoiser found."""
+        """Changes (A,) of the attributes of the shape that were asked for, from coefficients own
+        (64,) and the change of them that the denoiser found."""
         slopes = self._slopes(_asked_of_shape(edit))
         columns = [ATTRIBUTE_INDEX[name] for name in _asked_of_shape(edit)]
-        needed = edit.edited.attributes[:, columns] - own @ slopes.T
+        needed = edit.edited.attributes[0, columns] - slopes @ own
         safe = torch.where(needed.abs() < _LEAST, torch.ones_like(needed), needed)
-        return needed * (motion @ slopes.T / safe).clamp(strength, 1.0)
+        return needed * (slopes @ motion / safe).clamp(strength, 1.0)
 
     def _shape(self, edit: Edit, motion: Tensor, inside: Tensor, numbers: Tensor) -> Tensor:
         """Change of the coefficients (64,): the motion inside (W,) bool of the change `motion`
@@ -109,18 +138,26 @@ class EditLock:
         rows = [shape_slope(name, model) for name in names]
         return torch.stack(rows).to(self.motion) if rows else self.motion.new_zeros(0, SHAPE_DIM)
 
-    def _inside(self, edit: Edit, head: int, ws: Tensor, camera: Camera) -> Tensor:
-        """Points of the skin's surface that are of the edit's region: (W,) bool."""
-        posed = self.images.pose(ws, ws.new_zeros(1, len(EXPRESSIONS)))
-        inside = torch.zeros(len(posed.surface), dtype=torch.bool, device=ws.device)
-        asked = _asked_of_shape(edit)
-        if asked:
-            own = class_mask(posed.labels[None], shaped_classes(asked))[0, 0]
-            if bool(own.any()):
-                inside |= torch.cdist(posed.surface, posed.surface[own]).amin(1) < _NEAR
+    def _hanging_hair(self, edit: Edit, held: Tensor, posed: PosedHead) -> Tensor | None:
+        """Points (H, 3) in the box of hair that hangs before and after and is not edited."""
+        after = self.images.generator.readout(self.space.decode(held))
+        hangs = posed.hair is not None and bool(self.images.generator.has_hanging_hair(after))
+        if not hangs or "hair" in shown_classes(edit.changed):
+            return None
+        share = torch.rand(_HAIR_POINTS, 3, generator=torch.Generator().manual_seed(0))
+        low, high = posed.hair.low.clone(), posed.hair.high.clone()
+        return low + share.to(low) * (high - low)
+
+    def _inside(
+        self, edit: Edit, classes: tuple[str, ...], posed: PosedHead, camera: Camera
+    ) -> Tensor:
+        """Points of the surface that are of some classes or were painted on: (W,) bool."""
+        inside = class_mask(posed.labels[None], classes)[0, 0]
+        if bool(inside.any()):
+            inside = torch.cdist(posed.surface, posed.surface[inside]).amin(1) < _NEAR
         if edit.painted is not None:
-            inside |= _seen_within(edit.painted[head, 0], posed, camera)
-        return inside
+            inside = inside | _seen_within(edit.painted[0, 0], posed, camera)
+        return inside.clone()
 
 
 def _seen_within(mask: Tensor, posed: PosedHead, camera: Camera) -> Tensor:
@@ -137,7 +174,7 @@ def _asked_of_shape(edit: Edit) -> list[str]:
     return [name for name in (*edit.asked, *edit.implied) if name in SHAPE_MAP]
 
 
-def edit_heads(
+def edit_head(
     model: LatentDiffusion,
     lock: EditLock,
     edit: Edit,
@@ -150,12 +187,23 @@ def edit_heads(
     keep: bool = True,
     callback: Callback | None = None,
 ) -> Tensor:
-    """Latents (B, k, d) of edited heads from `known` ones and noise, both (B, k, d).
+    """Latent (1, k, d) of an edited head from a `known` one and noise, both (1, k, d).
 
     See `edit_latents`; with `keep` what the edit has no part in is held, on the way and at its end.
+    callback hears of up to `edit_steps` steps.
     """
     edited = edit_latents(model, edit, known, noise, strength, steps, guidance, keep, callback)
     whole = edit.painted is not None and bool(edit.painted.all())
     if not keep or whole or strength == 0.0 or edit.is_nothing:
         return edited
-    return lock(edit, known, edited, strength, camera)
+
+    def tell(step: int, latent: Tensor) -> None:
+        if callback is not None:
+            callback(2 * steps + step, latent)
+
+    return lock(edit, known, edited, strength, camera, tell)
+
+
+def edit_steps(steps: int) -> int:
+    """Steps that a callback of an edit hears of at most."""
+    return 2 * steps + SURFACE_STEPS

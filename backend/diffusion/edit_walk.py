@@ -5,8 +5,9 @@ same noise: under the conditions that describe the head as it is, and under the 
 the second way has over the first is added to the latent.  So whatever the model would have changed
 anyway cancels, and with equal conditions the head stays what it is, bit for bit.  Where one of
 several choices changes (a style of hair) there is nothing to add, since the mixture of two styles
-is none: those rows are the second way's own, and start from noise alone, since a latent that is
-noised by half still says which choice it had.
+is none: those rows are the second way's own.  They start from noise alone, since a latent that is
+noised by half still says which choice it had, and are told of no picture of the head as it is: one
+without glasses says so however much of it is hidden.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from ..conditions.attributes import ATTRIBUTE_BY_NAME
+from ..conditions.conditions import Conditions
 from ..conditions.table import ATTRIBUTES, Attribute
 from .editing import Edit
 from .guidance import Guidance, guided
@@ -90,12 +93,15 @@ def edit_latents(
     times = time_grid(steps, begin)
     start = diffuse(known, noise, known.new_full((len(known),), begin))
 
+    blind = edit.painted is None and any(ATTRIBUTE_BY_NAME[name].choices for name in edit.asked)
+
     def hold(x: Tensor, t: float) -> Tensor:
         return _as_known(x, t, others if t > strength else kept, known, noise)
 
-    def walk(conditions, hear: Callback | None) -> Tensor:
+    def walk(conditions: Conditions, hear: Callback | None) -> Tensor:
         adjust: Adjust | None = hold if chosen or kept else None
-        return dpm_solver_2m(guided(model, conditions, guidance), start, times, hear, adjust)
+        seen = conditions.without("image").without("labels") if blind else conditions
+        return dpm_solver_2m(guided(model, seen, guidance), start, times, hear, adjust)
 
     def first(step: int, clean: Tensor) -> None:
         callback(step, known)

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..alignment.align import Aligner
 from ..alignment.photo import align_to_photo
 from ..conditions.conditions import Conditions
-from ..diffusion.edit_lock import EditLock, edit_heads
+from ..diffusion.edit_lock import EditLock, edit_head
 from ..diffusion.editing import Edit
 from ..diffusion.guidance import Guidance, guided
 from ..diffusion.model import LatentDiffusion
@@ -93,7 +93,7 @@ class Diffusion:
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
         """From the noised latent; what the edit has no part in is held."""
         noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
-        return edit_heads(
+        return edit_head(
             self.model, self.lock, edit, latent, noise, self.switch, self.steps, self.guidance,
             head.camera,
         )  # fmt: skip
