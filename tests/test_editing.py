@@ -90,11 +90,23 @@ def test_another_choice_is_taken_not_added(model, known, noise):
     edit = make_edit(some_conditions(), attributes={"hair_style": "afro"})
     rows = list(chosen_rows(ROW_NAMES, edit.changed))
     assert {ROW_NAMES[row] for row in rows} == {"hair"}
-    expected = dpm_solver_2m(guided(model, edit.edited, GUIDANCE), noise, time_grid(STEPS))
+    unseen = edit.edited.without("image").without("labels")  # pictures show the old choice
+    expected = dpm_solver_2m(guided(model, unseen, GUIDANCE), noise, time_grid(STEPS))
     far = known + 3.0  # not what the model makes of the source
     edited = run(model, far, noise, edit, 1.0, keep_rows=False)
     assert (edited - expected)[:, rows].abs().max() < 0.2
     assert (edited - expected)[:, 0].abs().mean() > 0.5
+
+
+def test_a_choice_comes_at_low_strength_and_the_rest_is_held_until_then(model, known, noise):
+    edit = make_edit(some_conditions(), attributes={"hair_style": "afro"})
+    rows = list(chosen_rows(ROW_NAMES, edit.changed))
+    moved = [(run(model, known, noise, edit, s) - known)[:, rows] for s in (0.1, 1.0)]
+    assert (moved[0] - moved[1]).abs().mean() < 0.3 * moved[1].abs().mean()
+    others = [row for row in range(16) if row not in rows]
+    free = [run(model, known, noise, edit, s, keep_rows=False)[:, others] for s in (0.1, 1.0)]
+    away = [(x - known[:, others]).abs().mean() for x in free]
+    assert away[0] < away[1]
 
 
 def test_painted_labels_hide_the_photo_and_release_attributes():
