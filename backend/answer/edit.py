@@ -28,8 +28,8 @@ from .portrait import own_attributes, own_conditions, soft_light, view
 
 @dataclass(frozen=True)
 class EditSettings:
-    """How to edit: strength 0 (nothing changes) to 1 (all that the edit asks for), whether rows of
-    the latent that the edit has no part in stay what they are (identity lock), seed of the noise,
+    """How to edit: strength 0 (nothing changes) to 1 (all that the edit asks for), whether parts
+    of the head that the edit has no part in stay what they are (identity lock), seed of the noise,
     evaluations of the denoiser on each of the two ways, guidance."""
 
     strength: float = 0.8
@@ -89,7 +89,7 @@ def edit(
     report = {
         "asked": list(change.asked),
         "released": list(change.released),
-        "kept": sorted({space.row_names[row] for row in kept}),
+        "kept": sorted({space.row_names[row] for row in kept} - {"rest"}),
         "resampled": resampled,
     }
     return Answers(latents, edited, tuple(notes), report)
