@@ -52,7 +52,7 @@ def moved(
     if seen.shape is not None:
         shape = numbers_of(space, SHAPE).to(after.device)
         after[:, shape] = before[:, shape] + seen.shape
-    return after.view_as(latents)
+    return descent.plausible(after.view_as(latents))
 
 
 class Aligner:

@@ -27,8 +27,8 @@ _KIND = WeightsKind(
 
 def save_descent(descent: Descent, path: Path, generator_hash: str) -> None:
     """Write learned steps in half precision, aside and then renamed."""
-    state = {"used": descent.used.float(), "scale": descent.scale, "slopes": descent.slopes}
-    _KIND.write(path, state, {"generator": generator_hash}, exact=lambda name: name == "scale")
+    state = {name: value.float() for name, value in vars(descent).items()}
+    _KIND.write(path, state, {"generator": generator_hash}, exact=lambda name: name != "slopes")
 
 
 def load_descent(
@@ -44,9 +44,9 @@ def load_descent(
     if generator_hash is not None and header.get("generator") != generator_hash:
         raise _KIND.fault(f"{Path(path).name} was learned on another generator")
     try:
-        descent = Descent(state["used"] > 0.5, state["scale"], state["slopes"])
-    except KeyError as error:
-        raise _KIND.fault(f"{Path(path).name} lacks {error}") from None
+        descent = Descent(**{**state, "used": state["used"] > 0.5})
+    except (KeyError, TypeError):
+        raise _KIND.fault(f"{Path(path).name} lacks some of what it should hold") from None
     if not descent.fits():
         raise _KIND.fault(f"{Path(path).name} does not fit the features' number")
     return descent.to(device)

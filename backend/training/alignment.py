@@ -155,7 +155,7 @@ def learn(
             errors = (samples.clean - samples.latents).flatten(1)[:, numbers]
             if descent is None:
                 occurs = torch.cat([map_features(p.labels, p.given) != 0 for p in parts])
-                descent = Descent.begin(features, occurs, errors.shape[1])
+                descent = Descent.begin(features, occurs, samples.clean.flatten(1), errors.shape[1])
             own = ~held_out
             descent = descent.learn(features[own], samples.cam2world[own], errors[own])
             step = descent.step(number, features, samples.cam2world)
