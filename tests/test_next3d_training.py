@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -107,19 +108,7 @@ def test_from_a_released_file_to_an_image_of_new_styles(files, stored, tmp_path,
     assert faceless and sum(len(shard["w"]) for shard in shards) == 4 - faceless > 1
 
     sizes = ["--batch", 4, "--photo-batch", 2, "--noises", 2, "--width", 32, "--context-width", 32]
-    options = [
-        "--steps",
-        2,
-        "--warm-up",
-        1,
-        "--fit-heads",
-        64,
-        "--cpu",
-        "--pool",
-        pool,
-        "--output",
-        output,
-    ]
+    options = ["--steps", 2, "--warm-up", 1, "--cpu", "--pool", pool, "--output", output]
     run(diffusion.main, monkeypatch, "--official", stored, *sizes, *options)
     model = load_next3d(stored)
     trained = load_diffusion(output / "diffusion.safetensors", model.sha256)
@@ -348,8 +337,25 @@ def test_the_loss_falls_and_weights_come_back(stored, pool, tmp_path):
         assert file.metadata()["attributes"] == "celeba"
 
 
+def test_a_small_pool_is_not_drawn_over_and_over(stored, pool):
+    trainer, drawn = make_trainer(stored, pool), []
+    heads = trainer.heads
+
+    class Counting(Next3DHeads):
+        def draw(self, space, request, rng):
+            drawn.append(request.count)
+            return super().draw(space, request, rng)
+
+    trainer.heads = Counting(heads.model, heads.pool)
+    trainer.fit_pictures()
+    assert len(heads.pool) < sum(drawn) < 8 * len(heads.pool)
+    assert trainer.model.visual.linear.weight.abs().max() > 0
+
+
 def test_a_run_ends_with_its_minutes(stored, pool, tmp_path):
-    train(make_trainer(stored, pool), tmp_path / "run", "abc", minutes=1e-9)
+    trainer = make_trainer(stored, pool)
+    trainer.fit_pictures = lambda: time.sleep(0.3)  # counts as well
+    train(trainer, tmp_path / "run", "abc", minutes=0.2 / 60)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert state["step"] == 1
 
