@@ -10,7 +10,6 @@ from .model_cache import shown_models
 from .model_list import model_label
 from .properties import GROUPS, guidance_name, label_of, switch_name
 from .settings import BUNDLED_MODEL
-from .task_operator import progress_text
 
 
 class SidebarPanel:
@@ -51,7 +50,7 @@ def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon:
     if task is None:
         row.operator(operator, text=text, icon=icon)
     else:
-        row.progress(factor=task.fraction, type="BAR", text=progress_text(task))
+        row.progress(factor=task.fraction, type="BAR", text=task.text)
         row.operator("avatarmmc.cancel", text="", icon="X")
 
 
