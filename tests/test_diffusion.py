@@ -35,6 +35,7 @@ from avatarmmc_blender.backend.training.diffusion import (
     Trainer,
     held_out_loss,
     learning_rate,
+    main,
     train,
 )
 from avatarmmc_blender.backend.training.dropout import Dropout
@@ -242,25 +243,25 @@ def test_schedule_warms_up_and_decays():
     assert rates[4] < 0.03 * settings.learning_rate
 
 
-def test_two_processes_train_what_one_does(generator, tmp_path):
+def test_two_processes_train_what_one_does(generator, tmp_path, monkeypatch):
     weights = tmp_path / "generator.safetensors"
     save_generator(generator, weights)
     settings = dataclasses.replace(TINY, steps=2)
     options = [f"--{k.replace('_', '-')}={v}" for k, v in dataclasses.asdict(settings).items()]
     options += ["--generator", str(weights), "--cpu", "--threads=1", "--minutes=60", "--output"]
+    monkeypatch.setattr(sys, "argv", ["diffusion", *options, str(tmp_path / "one")])
+    main()
     two = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     two += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # any free port
-    for launcher, name, count in ((two, "two", 2), ([sys.executable], "one", 1)):
-        command = [*launcher, "-m", "backend.training.diffusion", *options, str(tmp_path / name)]
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert result.returncode == 0, result.stderr[-2000:]
-        assert f"process 1 of {count} " in result.stderr
+    result = subprocess.run(
+        [*two, "-m", "backend.training.diffusion", *options, str(tmp_path / "two")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "process 1 of 2 " in result.stderr
     one, both = (load_file(tmp_path / name / "diffusion.safetensors") for name in ("one", "two"))
     for name, value in one.items():
         assert torch.allclose(value.float(), both[name].float(), atol=2e-3), name
