@@ -83,6 +83,13 @@ def test_any_number_of_rows(rows):
     assert v.shape == (2, rows, 24) and (v == 0).all()
 
 
+def test_a_network_narrower_than_an_attention_head_has_one():
+    model = Denoiser(DenoiserConfig(rows=3, row_width=8, width=24, context_width=16))
+    nothing = torch.zeros(1, 3, 8)
+    context = model.prepare(Context(torch.randn(1, 2, 16), nothing, nothing))
+    assert model(torch.randn(1, 3, 8), torch.rand(1), context).shape == (1, 3, 8)
+
+
 def test_heads_of_a_batch_do_not_mix():
     model, x, t = tiny_model(), torch.randn(2, 16, 16), torch.tensor([0.2, 0.9])
     conditions = some_conditions()
