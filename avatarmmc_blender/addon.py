@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
+
+import bpy
+
 from . import (
     crop_overlay,
     edit_operators,
     generate_task,
     head_operators,
     head_panel,
+    jobs,
     label_panel,
     model_cache,
     model_list,
@@ -42,11 +47,15 @@ MODULES = (
 
 def register() -> None:
     """Register all modules."""
+    if not bpy.app.background:
+        atexit.unregister(jobs.leave_interpreter)  # of an earlier time
+        atexit.register(jobs.leave_interpreter)
     for module in MODULES:
         module.register()
 
 
 def unregister() -> None:
-    """Unregister all modules, the last first."""
+    """Unregister all modules, the last first, and end the running job."""
     for module in reversed(MODULES):
         module.unregister()
+    jobs.end_job()

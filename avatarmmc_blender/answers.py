@@ -78,6 +78,7 @@ def find_answers(
             crop=crop,
             snap=settings.snap,
             tick=clock.tick,
+            names={name: getattr(settings, name) for name in pixels},
         )
         asked = AnswerSettings(
             seed=settings.seed,

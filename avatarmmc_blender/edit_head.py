@@ -189,7 +189,8 @@ def _wanted(
     image, mask = picture("image"), picture("mask")
     if image is not None:
         clock("photo", 0.0)
-    marked = None if mask is None else read_mask(mask)
+    names = {name: getattr(request, name) or name for name in pixels}
+    marked = None if mask is None else read_mask(mask, name=names.get("mask", ""))
     crop = None if request.crop is None else Frame(*request.crop)
     if image is not None and mask is not None and crop is None:
         crop = Frame(*_whole_square(image))
@@ -201,6 +202,7 @@ def _wanted(
         crop=crop,
         snap=request.snap,
         tick=clock.tick,
+        names=names,
     )
     return wanted, marked
 

@@ -1,13 +1,16 @@
-"""How a camera was held, read from a JPEG's EXIF data: Blender does not turn photos by it."""
+"""What Blender leaves out of a JPEG: how the camera was held, and whether the file is whole."""
 
 from __future__ import annotations
 
+import re
 import struct
 
 import numpy as np
 
 _ORIENTATION = 0x0112
 _EXIF = b"Exif\x00\x00"
+_START, _SCAN, _END = b"\xff\xd8", 0xDA, 0xD9
+_NEXT = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")  # in the pixels' data: neither stuffed nor restart
 
 
 def orientation(file: bytes) -> int:
@@ -16,6 +19,31 @@ def orientation(file: bytes) -> int:
         return _in_tiff(_exif_segment(file))
     except (struct.error, ValueError):  # cut short, or no JPEG
         return 1
+
+
+def is_cut_short(file: bytes) -> bool:
+    """Whether a JPEG file ends before its picture does; False for all other files.
+
+    What other programs appended after the picture does not matter.
+    """
+    if file[:2] != _START:
+        return False
+    at = 2
+    while at + 4 <= len(file):
+        marker = file[at + 1]
+        if file[at] != 0xFF or marker == _END:
+            return False  # the end, or no structure that is known here
+        if marker == 0xFF:  # a marker may be filled up in front
+            at += 1
+            continue
+        (length,) = struct.unpack_from(">H", file, at + 2)
+        at += 2 + length
+        if marker == _SCAN:
+            found = _NEXT.search(file, at)
+            if found is None:
+                return True
+            at = found.start()
+    return file[at : at + 2] != b"\xff\xd9"
 
 
 def upright(pixels: np.ndarray, turned: int) -> np.ndarray:
@@ -52,7 +80,7 @@ def raw_point(x: float, y: float, size: tuple[int, int], turned: int) -> tuple[f
 
 def _exif_segment(file: bytes) -> bytes:
     """The TIFF structure in the first APP1 segment that is EXIF."""
-    if file[:2] != b"\xff\xd8":
+    if file[:2] != _START:
         raise ValueError("no JPEG")
     at = 2
     while file[at : at + 1] == b"\xff":
@@ -60,7 +88,7 @@ def _exif_segment(file: bytes) -> bytes:
         content = file[at + 4 : at + 2 + length]
         if marker == 0xFFE1 and content.startswith(_EXIF):
             return content[len(_EXIF) :]
-        if marker == 0xFFDA:  # the picture itself
+        if marker == 0xFF00 + _SCAN:  # the picture itself
             break
         at += 2 + length
     raise ValueError("no EXIF data")

@@ -10,7 +10,11 @@ from .expression_presets import PRESETS
 from .expressions import EXPRESSION_PREFIX, is_flame_face
 from .label_panel import draw_legend
 from .metadata import PREFIX, VERSION_KEY, find_rig, head_mesh, is_bundled, read_notes
-from .panel import SidebarPanel, draw_picture, draw_task_button
+from .paint_map import BEFORE_KEY, map_rig
+from .panel import SidebarPanel, draw_picture
+from .panel_settings import attributes_from_panel
+from .properties import label_of
+from .task_button import draw_task_button
 
 LAYER_TITLES = {"FACE": "Face", "GAZE": "Gaze", "SPEECH": "Speech"}
 COLUMNS = {"FACE": 2, "GAZE": 2, "SPEECH": 5}
@@ -89,17 +93,32 @@ class AVATARMMC_PT_edit(HeadPanel, bpy.types.Panel):
             layout.label(text="Only heads of the bundled model")
             return
         layout.operator("avatarmmc.paint_map", icon="BRUSH_DATA")
-        draw_picture(layout, settings, "edit_map", paint=True)
-        if settings.edit_map is not None:
-            header, body = layout.panel("avatarmmc_legend", default_closed=True)
-            header.label(text="Labels")
-            if body is not None:
-                draw_legend(body, context)
-        draw_picture(layout, settings, "edit_mask", paint=True)
-        layout.label(text="And all attributes that are set above")
+        _draw_map(layout, context)
+        draw_picture(layout, settings, "edit_mask", "MASK")
+        names = [label_of(name) for name in attributes_from_panel(settings)]
+        asked = ", ".join(names) or "none set above"
+        draw_text(layout, context, f"Attributes: {asked}")
         layout.prop(settings, "edit_strength", slider=True)
         layout.prop(settings, "identity_lock")
         draw_task_button(layout, "avatarmmc.edit", "Edit Head", "GREASEPENCIL")
+
+
+def _draw_map(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    settings = context.scene.avatarmmc
+    draw_picture(layout, settings, "edit_map", "LABELS", new=False)
+    labels = settings.edit_map
+    if labels is None:
+        return
+    shown = map_rig(labels)
+    if shown not in (None, find_rig(context.object)):
+        draw_text(layout, context, f"Not used: it is a map of {shown.name}", "INFO")
+        return
+    if BEFORE_KEY not in labels:
+        layout.prop(settings, "edit_snap")
+    header, body = layout.panel("avatarmmc_legend", default_closed=True)
+    header.label(text="Labels")
+    if body is not None:
+        draw_legend(body, context)
 
 
 class AVATARMMC_PT_export(HeadPanel, bpy.types.Panel):

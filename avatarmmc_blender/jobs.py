@@ -18,6 +18,8 @@ Progress = Callable[[str, float], None]
 # that the window is drawn between two Python steps of the job.
 SWITCH_INTERVAL = 0.001
 
+QUIT_SECONDS = 1.0  # that disabling the add-on, and then quitting, may wait for a job
+
 
 # The job beside which no other may start, if any.
 _current: Job | None = None
@@ -32,6 +34,29 @@ def running_job() -> Job | None:
     if _current is not None and _current.released and not _current.running:
         _current = None
     return _current
+
+
+def end_job(seconds: float = QUIT_SECONDS) -> bool:
+    """Ask the running job to end and wait at most `seconds`; return whether its thread ended."""
+    job = _current
+    if job is None:
+        return True
+    job.cancel()
+    job.join(seconds)
+    return not job.running
+
+
+def leave_interpreter() -> None:
+    """Let no job outlive Python, to be called at its exit.
+
+    Python ends the threads that are left as soon as they come back from PyTorch, which aborts the
+    whole process (a C++ frame may not be left like this).  Where a job does not end in time, in a
+    long step of PyTorch, the process does: what Blender saves on quitting is written before.
+    """
+    if not end_job():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 class Job(Generic[Result]):

@@ -6,7 +6,9 @@ import bpy
 import bpy.utils.previews
 
 from .backend.conditions.palette import PALETTE, TITLES, UNKNOWN_TO_MODEL
-from .paint_map import MAP_KEY
+from .metadata import is_bundled
+from .paint_map import CATEGORY, MAP_KEY, map_rig
+from .task_button import draw_task_button
 
 _ICON_SIZE = 16
 
@@ -22,13 +24,10 @@ def draw_legend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
             icon = _icons[title].icon_id if _icons else 0
             button = grid.operator("avatarmmc.take_label", text=title, icon_value=icon)
             button.label = label
+    layout.operator("avatarmmc.erase_label", text="Erase: Left to the Model", icon="X")
     column = layout.column(align=True)
-    for line in (
-        "Left and right are the person's own",
-        "Paint with full strength, Mix mode",
-        "Erased parts are left to the model",
-    ):
-        column.label(text=line)
+    column.label(text="Left and right are the person's own")
+    column.label(text="Shift X takes the color under the mouse")
 
 
 class AVATARMMC_PT_labels(bpy.types.Panel):
@@ -38,7 +37,7 @@ class AVATARMMC_PT_labels(bpy.types.Panel):
     bl_idname = "AVATARMMC_PT_labels"
     bl_space_type = "IMAGE_EDITOR"
     bl_region_type = "UI"
-    bl_category = "AvatarMMC"
+    bl_category = CATEGORY
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -49,6 +48,11 @@ class AVATARMMC_PT_labels(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the panel."""
         draw_legend(self.layout, context)
+        rig = map_rig(context.space_data.image)
+        if rig is not None and is_bundled(rig):
+            column = self.layout.column()
+            column.prop(context.scene.avatarmmc, "edit_strength", slider=True)
+            draw_task_button(column, "avatarmmc.edit", f"Edit {rig.name}", "GREASEPENCIL")
 
 
 def register() -> None:

@@ -13,7 +13,15 @@ from .generate_task import GenerateTask
 from .head_file import StoredHead, stored_head
 from .head_operators import NO_HEAD
 from .metadata import find_rig, is_bundled
-from .paint_map import label_palette, new_map_image, open_image, take_color
+from .paint_map import (
+    MAP_KEY,
+    erase,
+    label_palette,
+    new_map_image,
+    open_image,
+    take_color,
+    take_white,
+)
 from .preferences import chosen_device
 from .task_operator import TaskOperator
 
@@ -27,7 +35,15 @@ class AVATARMMC_OT_open_image(bpy.types.Operator):
     bl_label = "Open in Image Editor"
 
     image: bpy.props.StringProperty(name="Image")
-    paint: bpy.props.BoolProperty(name="Paint", options={"SKIP_SAVE"})
+    purpose: bpy.props.EnumProperty(
+        name="Purpose",
+        items=[
+            ("SEE", "See", "Only look at it"),
+            ("LABELS", "Labels", "Paint on it with the labels' colours"),
+            ("MASK", "Mask", "Paint on it in white"),
+        ],
+        options={"SKIP_SAVE"},
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Open an editor, to paint if asked."""
@@ -35,7 +51,11 @@ class AVATARMMC_OT_open_image(bpy.types.Operator):
         if image is None:
             self.report({"ERROR"}, f"There is no image {self.image}.")
             return {"CANCELLED"}
-        if not open_image(context, image, self.paint):
+        if self.purpose == "LABELS":
+            image[MAP_KEY] = image.get(MAP_KEY, "")  # of no head: the legend shows beside it
+        elif self.purpose == "MASK":
+            take_white(context)
+        if not open_image(context, image, paint=self.purpose != "SEE"):
             self.report({"INFO"}, NO_WINDOW.format(image.name))
         return {"FINISHED"}
 
@@ -54,6 +74,18 @@ class AVATARMMC_OT_take_label(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class AVATARMMC_OT_erase_label(bpy.types.Operator):
+    """Erase parts of the map, which the model may then fill as it likes"""
+
+    bl_idname = "avatarmmc.erase_label"
+    bl_label = "Erase"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        """Let the brush erase."""
+        erase(context)
+        return {"FINISHED"}
+
+
 class AVATARMMC_OT_paint_map(TaskOperator, bpy.types.Operator):
     """Draw the label map of the selected head from the front and open it for painting"""
 
@@ -64,12 +96,12 @@ class AVATARMMC_OT_paint_map(TaskOperator, bpy.types.Operator):
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         """The active object must belong to a head of the bundled model."""
-        return needs_bundled_head(cls, context) and super().poll(context)
+        return needs_bundled_head(cls, find_rig(context.object)) and super().poll(context)
 
     def new_task(self, context: bpy.types.Context) -> GenerateTask:
         """Read the head."""
-        head, device = selected_head(context), chosen_device(context)
-        name = find_rig(context.object).name
+        rig = find_rig(context.object)
+        head, device, name = head_of(rig), chosen_device(context), rig.name
 
         def build(labels: np.ndarray) -> Iterator[float]:
             bpy.context.scene.avatarmmc.edit_map = new_map_image(name, labels)
@@ -96,15 +128,13 @@ def _open_map(name: str) -> None:
         open_image(bpy.context, image, paint=True)
 
 
-def selected_head(context: bpy.types.Context) -> StoredHead:
-    """Return what the head of the active object remembers; raises AvatarError if it is damaged."""
-    rig = find_rig(context.object)
+def head_of(rig: bpy.types.Object) -> StoredHead:
+    """Return what the head of an armature remembers; raises AvatarError if it is damaged."""
     return stored_head({name: rig[name] for name in rig.keys()}, rig.name)
 
 
-def needs_bundled_head(operator: type, context: bpy.types.Context) -> bool:
-    """Whether the active object belongs to a head of the bundled model, for polls."""
-    rig = find_rig(context.object)
+def needs_bundled_head(operator: type, rig: bpy.types.Object | None) -> bool:
+    """Whether there is an armature, of a head of the bundled model, for polls."""
     if rig is None:
         operator.poll_message_set(NO_HEAD)
         return False
@@ -114,6 +144,11 @@ def needs_bundled_head(operator: type, context: bpy.types.Context) -> bool:
     return True
 
 
-CLASSES = (AVATARMMC_OT_open_image, AVATARMMC_OT_take_label, AVATARMMC_OT_paint_map)
+CLASSES = (
+    AVATARMMC_OT_open_image,
+    AVATARMMC_OT_take_label,
+    AVATARMMC_OT_erase_label,
+    AVATARMMC_OT_paint_map,
+)
 
 register, unregister = bpy.utils.register_classes_factory(CLASSES)

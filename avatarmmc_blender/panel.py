@@ -5,11 +5,12 @@ from __future__ import annotations
 import bpy
 
 from .backend.conditions.table import ATTRIBUTES
-from .generate_task import current_task
 from .model_cache import shown_models
 from .model_list import model_label
+from .paint_map import CATEGORY
 from .properties import GROUPS, guidance_name, label_of, switch_name
 from .settings import BUNDLED_MODEL
+from .task_button import draw_task_button
 
 
 class SidebarPanel:
@@ -17,7 +18,7 @@ class SidebarPanel:
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
-    bl_category = "AvatarMMC"
+    bl_category = CATEGORY
 
 
 class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
@@ -40,18 +41,6 @@ class AVATARMMC_PT_generate(SidebarPanel, bpy.types.Panel):
         heads = settings.variants
         text = "Generate Head" if heads == 1 else f"Generate {heads} Heads"
         draw_task_button(layout, "avatarmmc.generate", text, "USER")
-
-
-def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon: str) -> None:
-    """Draw a large button, or the progress of what is being made, with a button to cancel it."""
-    row = layout.row(align=True)
-    row.scale_y = 1.5
-    task = current_task()
-    if task is None:
-        row.operator(operator, text=text, icon=icon)
-    else:
-        row.progress(factor=task.fraction, type="BAR", text=task.text)
-        row.operator("avatarmmc.cancel", text="", icon="X")
 
 
 class AVATARMMC_PT_guidance(SidebarPanel, bpy.types.Panel):
@@ -127,26 +116,31 @@ class AVATARMMC_PT_pictures(SidebarPanel, bpy.types.Panel):
                 column = layout.column(align=True)
                 for name in ("crop_x", "crop_y", "crop_side"):
                     column.prop(settings, name)
-        draw_picture(layout, settings, "segmentation", paint=True)
+        draw_picture(layout, settings, "segmentation", "LABELS")
         if settings.segmentation is not None:
             layout.prop(settings, "snap")
         if settings.photo is not None or settings.segmentation is not None:
-            draw_picture(layout, settings, "mask", paint=True)
+            draw_picture(layout, settings, "mask", "MASK")
 
 
 def draw_picture(
-    layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup, name: str, paint: bool = False
+    layout: bpy.types.UILayout,
+    settings: bpy.types.PropertyGroup,
+    name: str,
+    purpose: str = "SEE",
+    new: bool = True,
 ) -> None:
     """Draw the picker of a picture under its name, and what opens the picture to see or paint."""
     column = layout.column(align=True)
     row = column.row()
     row.label(text=settings.bl_rna.properties[name].name)
     image = getattr(settings, name)
+    paint = purpose != "SEE"
     if image is not None:
         icon = "BRUSH_DATA" if paint else "ZOOM_ALL"
         button = row.operator("avatarmmc.open_image", text="", icon=icon, emboss=False)
-        button.image, button.paint = image.name, paint
-    if paint:
+        button.image, button.purpose = image.name, purpose
+    if paint and new:
         column.template_ID(settings, name, new="image.new", open="image.open")
     else:
         column.template_ID(settings, name, open="image.open")
@@ -169,8 +163,8 @@ class AVATARMMC_PT_attributes(SidebarPanel, bpy.types.Panel):
         if settings.model != BUNDLED_MODEL:
             self.layout.label(text="Only the bundled model knows attributes")
             return
-        for index, group in enumerate(GROUPS):
-            header, body = self.layout.panel(f"avatarmmc_{group}", default_closed=index > 0)
+        for group in GROUPS:
+            header, body = self.layout.panel(f"avatarmmc_{group}", default_closed=True)
             header.label(text=label_of(group))
             reset = header.operator(
                 "avatarmmc.reset_attributes", text="", icon="LOOP_BACK", emboss=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import bpy
@@ -13,7 +14,7 @@ from .backend.conditions.table import ATTRIBUTES
 from .edit_head import EditRequest, stored_settings
 from .errors import AvatarError
 from .head_file import StoredHead
-from .paint_map import erased_mask
+from .paint_map import erased_mask, map_pixels
 from .pictures import image_pixels
 from .preferences import chosen_device
 from .properties import DEFAULTS, AvatarSettings, guidance_name, switch_name
@@ -43,8 +44,13 @@ def request_from_panel(
     settings = settings_from_panel(context)
     panel = context.scene.avatarmmc
     chosen = {"image": panel.photo, "segmentation": panel.segmentation, "mask": panel.mask}
+    read = {
+        "image": partial(image_pixels, turn=True),
+        "segmentation": map_pixels,
+        "mask": image_pixels,
+    }
     pixels = {
-        name: image_pixels(image, turn=name == "image")
+        name: read[name](image)
         for name, image in chosen.items()
         if getattr(settings, name) is not None
     }
@@ -52,10 +58,10 @@ def request_from_panel(
 
 
 def edit_from_panel(
-    context: bpy.types.Context, head: StoredHead
+    context: bpy.types.Context, head: StoredHead, labels: bpy.types.Image | None
 ) -> tuple[GenerateSettings, EditRequest, dict[str, np.ndarray]]:
     """Return how the edited head is made, what the edit asks for, and its pictures, as
-    `edit_head` takes them.
+    `edit_head` takes them; labels: the head's map, painted on, or another.
 
     Raises AvatarError if a value or a picture cannot be used, or nothing is asked for.
     """
@@ -67,16 +73,17 @@ def edit_from_panel(
         for name, value in attributes_from_panel(panel).items()
         if own.get(name) != value
     }
-    labels, mask = panel.edit_map, panel.edit_mask
+    mask = panel.edit_mask
     if not (attributes or labels or mask):
         raise AvatarError(
-            "There is nothing to edit: paint on the head's map, choose a mask, or set attributes "
-            "to what they are to become."
+            "There is nothing to edit: paint on a map of this head, choose a mask, or set "
+            "attributes to what they are to become."
         )
     request = EditRequest(
         attributes=attributes,
         segmentation=labels.name if labels else None,
         mask=mask.name if mask else None,
+        snap=bool(labels) and panel.edit_snap,
         strength=_typed(panel.edit_strength),
         identity_lock=panel.identity_lock,
         seed=panel.seed,
@@ -84,9 +91,11 @@ def edit_from_panel(
         steps=panel.steps,
     )
     request.check()
-    images = {"segmentation": labels, "mask": mask}
-    pixels = {name: image_pixels(image) for name, image in images.items() if image}
+    pixels = {}
+    if mask:
+        pixels["mask"] = image_pixels(mask)
     if labels:
+        pixels["segmentation"] = map_pixels(labels)
         try:
             pixels |= erased_mask(pixels["segmentation"], pixels.get("mask"))
         except ValueError as error:

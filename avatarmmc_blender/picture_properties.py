@@ -23,6 +23,15 @@ def image_property(name: str, description: str, **options: Any) -> Any:
     )
 
 
+def snap_property() -> Any:
+    """Return the property that says whether a map's colours are snapped to those of labels."""
+    return bpy.props.BoolProperty(
+        name="Snap Colors",
+        description="Let colours of the map that are no label's become the nearest label's, "
+        "and cut the middle square out of oblong maps",
+    )
+
+
 def _new_photo(settings: Any, context: bpy.types.Context) -> None:
     settings.crop_side = 0
     _begin_crop(settings, context)
@@ -54,18 +63,14 @@ def picture_properties() -> dict[str, Any]:
             "A square picture in the palette's colours, which says where skin, hair, eyes and so "
             "on are; transparent parts are left open",
         ),
-        "snap": bpy.props.BoolProperty(
-            name="Snap Colors",
-            description="Let colours of the map that are no label's become the nearest label's, "
-            "and cut the middle square out of oblong maps",
-        ),
+        "snap": snap_property(),
         "mask": image_property(
             "Leave Out", "Where this picture is white neither photo nor map is used"
         ),
         "use_crop": bpy.props.BoolProperty(
             name="Crop",
-            description="Say where the head is in the photo; otherwise the face is looked for, "
-            "which needs the scikit-image package",
+            description="Say where the head is in the photo; otherwise the largest face is "
+            "looked for, which needs the Python package scikit-image",
             update=_begin_crop,
         ),
         "crop_x": bpy.props.IntProperty(

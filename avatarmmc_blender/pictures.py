@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 
 from .errors import AvatarError
-from .exif import orientation, upright
+from .exif import is_cut_short, orientation, upright
 from .png import encode_png
 
 MOST_PIXELS = 64_000_000  # a gigabyte while Blender hands them out
@@ -36,6 +36,10 @@ def image_pixels(image: bpy.types.Image, turn: bool = False) -> np.ndarray:
             f"Image {image.name} is {width} x {height} pixels; make it smaller than "
             f"{MOST_PIXELS // 1_000_000} million pixels."
         )
+    if turn and is_cut_short(_file_bytes(image)):  # Blender shows what there is of it
+        raise AvatarError(
+            f"Image {image.name} is cut short in its file; save or download it again."
+        )
     values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
     values = values.reshape(height, width, image.channels)[::-1]
@@ -46,7 +50,7 @@ def image_pixels(image: bpy.types.Image, turn: bool = False) -> np.ndarray:
 
 def image_orientation(image: bpy.types.Image) -> int:
     """Return the EXIF orientation 1..8 of the file that `image` is of, 1 for most."""
-    return orientation(_first_bytes(image))
+    return orientation(_file_bytes(image, _EXIF_BYTES))
 
 
 def new_image(name: str, pixels: np.ndarray) -> bpy.types.Image:
@@ -99,14 +103,14 @@ def _rgba(pixels: np.ndarray) -> np.ndarray:
     return np.dstack([colors, np.full(pixels.shape[:2], 255, np.uint8)])
 
 
-def _first_bytes(image: bpy.types.Image) -> bytes:
-    """The beginning of the file that `image` is of, empty where it is of none."""
+def _file_bytes(image: bpy.types.Image, count: int | None = None) -> bytes:
+    """The file that `image` is of, or the beginning of it; empty where it is of none."""
     if image.packed_file is not None:
-        return image.packed_file.data[:_EXIF_BYTES]
+        return image.packed_file.data[:count]
     if image.source != "FILE" or not image.filepath:
         return b""
     try:
         with Path(bpy.path.abspath(image.filepath, library=image.library)).open("rb") as file:
-            return file.read(_EXIF_BYTES)
+            return file.read(count)
     except OSError:
         return b""

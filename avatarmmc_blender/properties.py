@@ -13,7 +13,7 @@ import bpy
 
 from .backend.conditions.table import ATTRIBUTES, Attribute
 from .edit_head import EditRequest
-from .picture_properties import image_property, picture_properties
+from .picture_properties import image_property, picture_properties, snap_property
 from .settings import (
     GUIDANCE,
     METHODS,
@@ -147,6 +147,7 @@ def _edit_properties() -> dict[str, Any]:
             "The map of the head as it shall become; where it differs from the selected head, "
             "or is erased, the head may change",
         ),
+        "edit_snap": snap_property(),
         "edit_mask": image_property(
             "May Change", "Where this picture is white the head may change"
         ),

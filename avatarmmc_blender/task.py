@@ -80,10 +80,6 @@ class Task(Generic[Made]):
         if _current is self:
             _current = None
 
-    def join(self, seconds: float) -> None:
-        """Wait for the end of the work, at most `seconds`."""
-        self._job.join(seconds)
-
     def _step(self) -> bool:
         if self._job.running:
             stage, fraction = self._job.progress
@@ -112,4 +108,3 @@ def unregister() -> None:
     task = running_task()
     if task is not None:
         task.finish()
-        task.join(5.0)

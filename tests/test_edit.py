@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from avatarmmc_blender.backend.alignment.weights import load_descent
 from avatarmmc_blender.backend.answer import edit as editing
 from avatarmmc_blender.backend.answer.answer import AnswerModels
 from avatarmmc_blender.backend.answer.edit import EditSettings, edit, front_view
@@ -24,7 +25,7 @@ QUICK = EditSettings(strength=0.9, steps=2, seed=4)
 
 @pytest.fixture(scope="module")
 def models(images):
-    return AnswerModels(images.generator, fitted_model(images.generator))
+    return AnswerModels(images.generator, fitted_model(images.generator), load_descent())
 
 
 @pytest.fixture(scope="module")

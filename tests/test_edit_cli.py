@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from avatarmmc_blender import edit_head, models
+from avatarmmc_blender.backend.alignment.weights import load_descent
 from avatarmmc_blender.backend.answer.answer import AnswerModels
 from avatarmmc_blender.backend.conditions.label_map import read_label_map
 from avatarmmc_blender.backend.conditions.palette import PALETTE
@@ -64,7 +65,7 @@ def head(texts, tmp_path):
 
 @pytest.fixture(scope="module")
 def tiny(model):
-    return AnswerModels(model.generator, fitted_model(model.generator))
+    return AnswerModels(model.generator, fitted_model(model.generator), load_descent())
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from avatarmmc_blender.crop_overlay import crop_corners  # noqa: E402
 from avatarmmc_blender.errors import AvatarError  # noqa: E402
 from avatarmmc_blender.evidence_images import evidence_images  # noqa: E402
 from avatarmmc_blender.exif import (  # noqa: E402
+    is_cut_short,
     orientation,
     raw_point,
     upright,
@@ -27,6 +28,8 @@ from avatarmmc_blender.paint_map import (  # noqa: E402
     PALETTE_NAME,
     erased_mask,
     label_palette,
+    map_pixels,
+    map_rig,
     new_map_image,
     open_image,
     paint_color,
@@ -140,6 +143,21 @@ def test_damaged_exif_is_no_turn(file):
     assert orientation(file) == 1
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_photo_that_is_cut_short_is_refused(empty_scene, tmp_path, progressive):
+    photo = Image.fromarray(random_pixels(50, 70, 3)).resize((280, 200))
+    photo.save(tmp_path / "a.jpg", quality=90, progressive=progressive)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    assert not is_cut_short(whole) and not is_cut_short(whole + b"\xff\xda and more")
+    assert not is_cut_short(b"\x89PNG") and not is_cut_short(b"")
+    for share in (0.3, 0.6, 0.95):
+        assert is_cut_short(whole[: int(share * len(whole))])
+    (tmp_path / "a.jpg").write_bytes(whole[: int(0.6 * len(whole))])
+    image = bpy.data.images.load(str(tmp_path / "a.jpg"))
+    with pytest.raises(AvatarError, match="a.jpg (is cut short|cannot be read)"):
+        image_pixels(image, turn=True)
+
+
 def test_images_without_pixels_are_one_sentence(empty_scene, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no picture")
     with pytest.raises(AvatarError, match="a.png cannot be read from .*choose another"):
@@ -198,11 +216,42 @@ def test_taking_a_label_sets_the_brushes_colour(blender):
     assert tuple(owner.unified_paint_settings.color) == (0.0, 0.0, 0.0)
 
 
+def test_a_mask_is_painted_in_white_and_a_blank_map_has_a_legend(blender):
+    for name, purpose in (("map", "LABELS"), ("mask", "MASK"), ("photo", "SEE")):
+        bpy.data.images.new(name, 64, 64)
+        assert bpy.ops.avatarmmc.open_image(image=name, purpose=purpose) == {"FINISHED"}
+    paint = bpy.context.tool_settings.image_paint
+    owner = paint if hasattr(paint, "unified_paint_settings") else bpy.context.tool_settings
+    assert tuple(owner.unified_paint_settings.color) == (1.0, 1.0, 1.0)
+    assert [image.name for image in bpy.data.images if "avatarmmc_map" in image] == ["map"]
+    assert map_rig(bpy.data.images["map"]) is None
+
+
+def test_erasing_ends_with_the_next_label(blender):
+    assert bpy.ops.avatarmmc.erase_label() == {"FINISHED"}  # no brush, no error
+    paint = bpy.context.tool_settings.image_paint
+    if type(paint).bl_rna.properties["brush"].is_readonly:
+        pytest.skip("from Blender 5.0 on brushes are chosen by users alone")
+    paint.brush = bpy.data.brushes.new("a", mode="TEXTURE_PAINT")
+    bpy.ops.avatarmmc.erase_label()
+    assert paint.brush.blend == "ERASE_ALPHA"
+    take_color(bpy.context, HAIR)
+    assert paint.brush.blend == "MIX"
+
+
+def test_damaged_labels_behind_a_map_are_one_sentence(empty_scene):
+    image = new_map_image("Avatar 0001", np.zeros((128, 128), np.uint8))
+    image["avatarmmc_labels"] = "?"
+    with pytest.raises(AvatarError, match="labels .* damaged"):
+        map_pixels(image)
+
+
 def test_without_a_window_there_is_a_hint_and_the_palette(blender):
     image = new_map_image("Avatar 0001", np.zeros((128, 128), np.uint8))
     assert not open_image(bpy.context, image, paint=True)
     assert bpy.context.tool_settings.image_paint.palette.name == PALETTE_NAME
-    assert bpy.ops.avatarmmc.open_image(image=image.name, paint=True) == {"FINISHED"}
+    assert bpy.ops.avatarmmc.open_image(image=image.name, purpose="LABELS") == {"FINISHED"}
+    assert image["avatarmmc_map"] == "Avatar 0001"
     with pytest.raises(RuntimeError, match="no image nothing"):
         bpy.ops.avatarmmc.open_image(image="nothing")
 

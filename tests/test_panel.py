@@ -116,6 +116,7 @@ def draw(cls):
         object=bpy.context.object,
         preferences=bpy.context.preferences,
         region=SimpleNamespace(width=260),
+        space_data=SimpleNamespace(image=bpy.context.scene.avatarmmc.edit_map),
     )
     cls.draw(SimpleNamespace(layout=layout), context)
     return layout.drawn
@@ -318,6 +319,46 @@ def test_an_edit_makes_another_head_and_leaves_the_first(settings, asked):
     assert (request.strength, request.identity_lock) == (0.4, False)
 
 
+def test_strokes_of_soft_brushes_are_labels(settings, asked):
+    bpy.ops.avatarmmc.generate()
+    bpy.ops.avatarmmc.paint_map()
+    image = settings.edit_map
+    values = np.array(image.pixels[:], np.float32).reshape(512, 512, 4)
+    half = np.array(PALETTE[13]) / 255
+    values[100:200, 100:200, :3] = 0.45 * values[100:200, 100:200, :3] + 0.55 * half
+    image.pixels.foreach_set(values.ravel())
+    assert bpy.ops.avatarmmc.edit() == {"FINISHED"}
+    painted = asked[0][3]["segmentation"]
+    assert (painted[320:400, 110:190, :3] == PALETTE[13]).all()
+
+
+def test_a_map_of_another_head_is_not_used(settings, asked):
+    bpy.ops.avatarmmc.generate()
+    first = find_rig(bpy.context.object)
+    bpy.ops.avatarmmc.paint_map()
+    draw(head_panel.AVATARMMC_PT_edit)
+    bpy.ops.avatarmmc.generate()
+    assert find_rig(bpy.context.object) != first
+    assert "Not used: it is a map" in str(draw(head_panel.AVATARMMC_PT_edit))
+    assert "Edit Avatar 0000'" in str(draw(label_panel.AVATARMMC_PT_labels))
+    with pytest.raises(RuntimeError, match="nothing to edit: paint on a map of this head"):
+        bpy.ops.avatarmmc.edit()
+    settings.age = 0.8
+    assert bpy.ops.avatarmmc.edit() == {"FINISHED"}
+    assert asked[-1][3] == {}
+    bpy.data.objects.remove(first)  # then nobody knows whose it is
+    assert bpy.ops.avatarmmc.edit() == {"FINISHED"}
+    assert set(asked[-1][3]) == {"segmentation"}
+
+
+def test_a_foreign_map_can_be_snapped(settings, asked):
+    bpy.ops.avatarmmc.generate()
+    settings.edit_map, settings.edit_snap = a_photo("map"), True
+    assert "'edit_snap'" in str(draw(head_panel.AVATARMMC_PT_edit))
+    assert bpy.ops.avatarmmc.edit() == {"FINISHED"}
+    assert asked[-1][1].snap
+
+
 def test_an_edit_is_one_step_of_undo(settings, asked):
     bpy.ops.avatarmmc.generate()
     settings.age = 0.8
@@ -332,11 +373,11 @@ def test_attributes_that_the_head_was_made_with_are_no_edit(settings):
     settings.age, settings.weight = 0.8, 0.1
     stored = {"settings": {"attributes": {"age": 0.8}}}
     head = StoredHead(np.zeros(256, np.float32), "bundled", "0", **stored)
-    _, request, pixels = edit_from_panel(bpy.context, head)
+    _, request, pixels = edit_from_panel(bpy.context, head, None)
     assert request.attributes == {"weight": 0.1} and pixels == {}
     head = replace(head, evidence={"attributes": {"weight": 0.1}})  # of an edit before this one
     with pytest.raises(AvatarError, match="nothing to edit"):
-        edit_from_panel(bpy.context, head)
+        edit_from_panel(bpy.context, head, None)
 
 
 def test_heads_of_official_models_and_damaged_heads_cannot_be_edited(settings, asked):

@@ -11,7 +11,6 @@ from avatarmmc_blender.backend.encoders.visual import TOKEN_GRID, TOKEN_WIDTH, V
 from avatarmmc_blender.backend.generator.cameras import orbit_camera
 from avatarmmc_blender.backend.generator.fast_images import project
 from avatarmmc_blender.backend.head_model.model import load_bundled as load_head_model
-from avatarmmc_blender.backend.perception.face import detect, find_face
 from avatarmmc_blender.backend.perception.framing import Frame, cut, frame_around
 from avatarmmc_blender.backend.perception.landmarks import angles, landmark_loss, rotation_of
 from avatarmmc_blender.backend.perception.network import FaceNetwork
@@ -263,16 +262,6 @@ def test_weights_come_back_and_bad_files_are_refused(tmp_path):
         load_face_network(path)
     with pytest.raises(FaceWeightsError, match="missing"):
         load_face_network(tmp_path / "none.safetensors")
-
-
-def test_a_face_is_found_and_a_wall_has_none():
-    data = pytest.importorskip("skimage.data")
-    image = torch.from_numpy(data.astronaut()).permute(2, 0, 1).float() / 255
-    frame = max(detect(image), key=lambda box: box.side)
-    assert abs(frame.x - 222) < 15 and abs(frame.y - 115) < 20 and 150 < frame.side < 260
-    wall = Photo(torch.full((3, 200, 200), 0.5), torch.ones(1, 200, 200))
-    with pytest.raises(PhotoError, match="no face was found"):
-        find_face(wall, FaceNetwork().eval())
 
 
 def test_labels_tell_a_face_from_none():

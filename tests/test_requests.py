@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from avatarmmc_blender import answers, models
+from avatarmmc_blender.backend.alignment.weights import load_descent
 from avatarmmc_blender.backend.answer import answer as answer_module
 from avatarmmc_blender.backend.answer.answer import AnswerModels, Answers
 from avatarmmc_blender.backend.answer.evidence import Evidence
@@ -44,7 +45,9 @@ def answering(monkeypatch):
 
     def load(device, with_network):
         network = FaceNetwork().eval() if with_network else None
-        return AnswerModels(models.load_model(device).generator, tiny_model(), network)
+        return AnswerModels(
+            models.load_model(device).generator, tiny_model(), load_descent(), network
+        )
 
     monkeypatch.setattr(answer_module, "answer", answer)
     monkeypatch.setattr(answers, "load_answer_models", load)

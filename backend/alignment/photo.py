@@ -2,7 +2,7 @@
 
 A face in a photo is seldom neutral and the labels read off it are rough.  So the expression is
 looked for beside the shape, the camera follows from the landmarks anew in each round, and the shape
-is held near to what is likely: a sampled shape is further from the truth than half of it is.
+is held near to what is likely: a sampled shape is further from the truth than a third of it is.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ..optimise.visible import Camera
 from .align import Aligner
 
 _ROUNDS = (3.0, 2.0)  # pixels of softness
-_SHARE = 0.5  # of the sampled shape
-_PULL = 0.01
+_SHARE = 0.3  # of the sampled shape
+_PULL = 0.02  # to that, against the outlines
 _EXPRESSION = 0.3  # deviation of ARKit weights
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..alignment.align import Aligner
 from ..alignment.descent import Descent
+from ..alignment.photo import align_to_photo
 from ..conditions.conditions import Conditions
 from ..conditions.contradictions import settle
 from ..diffusion.guidance import Guidance
@@ -166,15 +167,18 @@ class _Work:
         return found.latents, found.notes, checked.resampled
 
     def align(self, latents: Tensor, conditions: Conditions, tick: Callable[[], None]) -> Tensor:
-        """Latents (V, k, d) of heads in line with the map of their conditions (V), if there is
-        one."""
+        """Latents (V, k, d) of heads in line with what their conditions (V) show: the map that was
+        drawn, or the photo that was read."""
         if not bool(conditions.given("labels").any()):
             return latents
-        conditions, found = _comparable(conditions), []
-        for number, latent in enumerate(latents):
-            camera = self._camera(self.models.diffusion.space.decode(latent[None]))
-            labels, given = conditions.labels[number], conditions.labels_mask[number, 0]
-            found.append(self.models.align(latent[None], labels, given, camera, tick))
+        conditions, align, found = _comparable(conditions), self.models.align, []
+        for number, latent in enumerate(latents[:, None]):
+            map_ = conditions.labels[number], conditions.labels_mask[number, 0]
+            if self.evidence.labels_read:
+                found.append(align_to_photo(align, latent, *map_, *self._seen(), tick))
+            else:
+                camera = self._camera(self.models.diffusion.space.decode(latent))
+                found.append(align(latent, *map_, camera, tick))
         return torch.cat(found)
 
     def search(self) -> tuple[Tensor, list[str]]:

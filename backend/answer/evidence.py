@@ -21,7 +21,8 @@ class Evidence:
     labels (S, S) uint8 of the 19 classes and labels_given (S, S) bool; rotation (3, 3) float32
     from the head's axes to the camera's and landmarks (68, 2) float32 in units of the square, both
     of the photo; crop: x and y of the square's middle and its side, in the photo's pixels; notes
-    for the user.  S is CONDITION_SIZE, what is None was not given.
+    for the user; labels_read: the labels were read off the photo.  S is CONDITION_SIZE, what is
+    None was not given.
     """
 
     attributes: Mapping[str, float | str] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Evidence:
     landmarks: np.ndarray | None = None
     crop: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
+    labels_read: bool = False
 
     def __post_init__(self) -> None:
         for name, value in self.attributes.items():
@@ -72,6 +74,8 @@ class Evidence:
     def encode(self) -> dict:
         """Plain values for JSON that `decode` reads; arrays as base64 of their packed bytes."""
         stored: dict = {"attributes": dict(self.attributes), "notes": list(self.notes)}
+        if self.labels_read:
+            stored["labels_read"] = True
         if self.crop is not None:
             stored["crop"] = list(self.crop)
         for name, (_, kind) in ARRAYS.items():
@@ -91,7 +95,8 @@ class Evidence:
                 x, y, side = (float(number) for number in crop)
                 crop = (x, y, side)
             attributes = dict(stored.get("attributes", {}))
-            return cls(attributes=attributes, crop=crop, notes=notes, **arrays)
+            read = bool(stored.get("labels_read", False))
+            return cls(attributes=attributes, crop=crop, notes=notes, labels_read=read, **arrays)
         except EvidenceError:
             raise
         except (TypeError, ValueError, AttributeError) as error:

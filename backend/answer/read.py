@@ -12,7 +12,6 @@ from ..conditions.attributes import check_value
 from ..conditions.painted import MAP_SIZE, OPAQUE, LabelMapError, read_mask_pixels, read_painted
 from ..perception.framing import Frame
 from ..perception.network import FaceNetwork
-from ..perception.parser import shows_face
 from ..perception.photo import Photo, PhotoError, as_rgba, photo_of_pixels
 from ..perception.reading import FaceReading, read_face
 from .evidence import Evidence
@@ -21,6 +20,7 @@ from .evidence import Evidence
 Picture = Path | np.ndarray
 
 _SAME_PROPORTIONS = 0.01
+_UNNAMED = "in memory"
 _MOST_CUT = 1024  # pixels a side of what is cut out of maps
 
 
@@ -65,6 +65,7 @@ def read_evidence(
     crop: Frame | None = None,
     snap: bool = False,
     tick: Callable[[], None] = lambda: None,
+    names: Mapping[str, str] | None = None,
 ) -> Evidence:
     """What a photo, a label map, a mask and attributes say about one head.
 
@@ -77,27 +78,29 @@ def read_evidence(
     """
     attributes = {name: check_value(name, value) for name, value in (attributes or {}).items()}
     found: dict = {}
+    names = names or {}
     notes: list[str] = []
     on_photo = None
     if image is not None:
-        photo = _load_photo(image)
+        photo = _load_photo(image, names.get("image", _UNNAMED))
         tick()
         reading = read_face(photo, network, crop, tick)
         height, width = photo.image.shape[1:]
         on_photo = OnPhoto((width / photo.scale, height / photo.scale), reading.frame)
         found |= _photo_evidence(reading)
         notes += reading.notes
-        if not shows_face(reading.labels):
+        if not reading.is_face:
             notes.append("the crop shows no face that is understood; the head may be another's")
     if segmentation is not None:
         tick()
-        labels, own = read_map(segmentation, on_photo, snap)
+        labels, own = read_map(segmentation, on_photo, snap, names.get("segmentation", _UNNAMED))
         found |= labels
         notes += own
     if mask is not None:
         tick()
-        _hide(found, read_mask(mask, on_photo))
-    return Evidence(attributes=attributes, notes=tuple(notes), **found)
+        _hide(found, read_mask(mask, on_photo, names.get("mask", _UNNAMED)))
+    read = image is not None and segmentation is None
+    return Evidence(attributes=attributes, notes=tuple(notes), labels_read=read, **found)
 
 
 def _photo_evidence(reading: FaceReading) -> dict:
@@ -125,10 +128,13 @@ def _hide(found: dict, mask: np.ndarray) -> None:
 
 
 def read_map(
-    segmentation: Picture, on_photo: OnPhoto | None = None, snap: bool = False
+    segmentation: Picture,
+    on_photo: OnPhoto | None = None,
+    snap: bool = False,
+    name: str = _UNNAMED,
 ) -> tuple[dict, list[str]]:
     """The labels of a map, (S, S) uint8 and where it gives them, and notes for the user."""
-    pixels, name = _load_map(segmentation, "map")
+    pixels, name = _load_map(segmentation, "map", name)
     square = on_photo and on_photo.cut(pixels)
     read = read_painted(pixels if square is None else square, name, snap=snap)
     notes = list(read.notes)
@@ -137,9 +143,9 @@ def read_map(
     return {"labels": read.labels.astype(np.uint8), "labels_given": read.given}, notes
 
 
-def read_mask(mask: Picture, on_photo: OnPhoto | None = None) -> np.ndarray:
+def read_mask(mask: Picture, on_photo: OnPhoto | None = None, name: str = _UNNAMED) -> np.ndarray:
     """The mask (S, S) bool of a picture, true where it is white."""
-    pixels, name = _load_map(mask, "mask")
+    pixels, name = _load_map(mask, "mask", name)
     if (pixels[..., 3] < OPAQUE).any():  # opaque is white then
         pixels = np.where(pixels[..., 3:] >= OPAQUE, np.uint8(255), np.zeros_like(pixels))
     square = on_photo and on_photo.cut(pixels)
@@ -147,9 +153,9 @@ def read_mask(mask: Picture, on_photo: OnPhoto | None = None) -> np.ndarray:
     return read_mask_pixels(as_rgba(square[..., :3], "mask"), name)
 
 
-def _load_photo(picture: Picture) -> Photo:
+def _load_photo(picture: Picture, name: str) -> Photo:
     if isinstance(picture, np.ndarray):
-        return photo_of_pixels(picture)
+        return photo_of_pixels(picture, name)
     try:
         from ..perception.photo_file import load_photo
     except ImportError as error:
@@ -157,10 +163,10 @@ def _load_photo(picture: Picture) -> Photo:
     return load_photo(picture)
 
 
-def _load_map(picture: Picture, what: str) -> tuple[np.ndarray, str]:
-    """Pixels (H, W, 4) and name of a map or mask."""
+def _load_map(picture: Picture, what: str, name: str) -> tuple[np.ndarray, str]:
+    """Pixels (H, W, 4) and name of a map or mask; pixels are called `name`."""
     if isinstance(picture, np.ndarray):
-        return as_rgba(picture, what), "in memory"
+        return as_rgba(picture, what), name
     try:
         from ..conditions.label_map import load_pixels
     except ImportError as error:

@@ -61,12 +61,18 @@ def read_painted(
 def read_mask_pixels(pixels: np.ndarray, name: str, size: int = MAP_SIZE) -> np.ndarray:
     """A mask (size, size) bool of a picture (H, W, 4) uint8: white, or opaque where parts of it
     are transparent."""
+    height, width = pixels.shape[:2]
+    if height != width or height < SMALLEST:
+        raise LabelMapError(
+            f"mask {name} is {width} x {height} pixels; use a square one of at least {SMALLEST} "
+            "or one of the photo's proportions"
+        )
     pixels, _ = _square(pixels, name, snap=False)
     opaque = pixels[..., 3] >= OPAQUE
     mask = pixels[..., :3].mean(2) >= 128 if opaque.all() else opaque
     resized = resize_labels(mask.astype(np.int64), size) > 0
     if not resized.any():
-        raise LabelMapError(f"mask {name} is empty; paint what may change in white")
+        raise LabelMapError(f"mask {name} is empty; paint some of it white")
     return resized
 
 
@@ -161,21 +167,28 @@ def _between(
         rows, columns = np.nonzero(given & ~exact & (result < 0))
         if not len(rows):
             break
-        reach = max(2, round(share * len(labels)))
-        line = np.arange(len(labels))
-        low, high = np.maximum(line - reach, 0), np.minimum(line + reach + 1, len(labels))
-        beside = [
-            _window_sums(given & exact & (labels == index), low, high)[rows, columns] > 0
-            for index in present
-        ]
+        beside = near_labels(labels, given & exact, given & ~exact & (result < 0), share)[present]
         result[rows, columns] = _mixed_labels(colors[rows, columns], present, beside)
     return result
 
 
-def _mixed_labels(colors: np.ndarray, present: np.ndarray, beside: list[np.ndarray]) -> np.ndarray:
+def near_labels(
+    labels: np.ndarray, sure: np.ndarray, asked: np.ndarray, share: float
+) -> np.ndarray:
+    """Which labels are beside each of the N pixels `asked` for, (19, N) bool: those of pixels that
+    are `sure`, up to a share of the side away.  labels, sure and asked are (H, H)."""
+    reach, line = max(2, round(share * len(labels))), np.arange(len(labels))
+    low, high = np.maximum(line - reach, 0), np.minimum(line + reach + 1, len(labels))
+    near = np.zeros((NUM_LABELS, asked.sum()), bool)
+    for index in np.unique(labels[sure]):
+        near[index] = _window_sums(sure & (labels == index), low, high)[asked] > 0
+    return near
+
+
+def _mixed_labels(colors: np.ndarray, present: np.ndarray, beside: np.ndarray) -> np.ndarray:
     """Which of the labels `present` is the larger part of each of colors (N, 3), -1 for none.
 
-    beside: (N,) bool for each label, where it may be a part.  Two colours mix on the line between
+    beside: (len(present), N) bool, where each may be a part.  Two colours mix on the line between
     them; where strokes cross it may be more, so a colour must only lie in the box around all.
     """
     here = colors.astype(np.float64)

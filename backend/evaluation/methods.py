@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..alignment.align import Aligner
+from ..alignment.photo import align_to_photo
 from ..conditions.conditions import Conditions
 from ..diffusion.editing import Edit, edit_latents
 from ..diffusion.guidance import Guidance, guided
@@ -19,7 +20,8 @@ from ..generator.fast_images import FastImages
 from ..latent.w_space import WSpace
 from ..optimise.losses import LossWeights, Target
 from ..optimise.optimise import Search, optimise, search_latent
-from ..perception.network import FaceNetwork
+from ..optimise.visible import Camera
+from ..perception.network import FaceNetwork, FaceReadings
 from .held_out import HeldOutHead, join
 
 _BATCH = 16
@@ -60,22 +62,30 @@ class Diffusion:
         """Samples for all conditions, in batches."""
         parts = []
         for start in range(0, len(asked), _BATCH):
-            conditions = with_readings(join(asked[start : start + _BATCH]), self.network)
+            batch = join(asked[start : start + _BATCH])
+            read = read_photos(batch, self.network)
+            conditions = with_readings(batch, read)
             device = conditions.attributes.device
             noise = draw_noise(len(conditions), self.model.space.shape, seed + start, device)
             predict = guided(self.model, conditions, self.guidance)
-            parts.append(dpm_solver_2m(predict, noise, time_grid(self.steps)))
-        latents = torch.cat(parts)
-        if self.align is None:
-            return latents
-        aligned = [self._aligned(*each) for each in zip(heads, asked, latents, strict=True)]
-        return torch.cat(aligned)
+            latents = dpm_solver_2m(predict, noise, time_grid(self.steps))
+            for number, latent in enumerate(latents):
+                own = conditions.select(slice(number, number + 1))
+                camera = heads[start + number].camera if bool(batch.given("labels").any()) else None
+                rotation = None if read is None else read.rotation[number]
+                parts.append(self._aligned(latent[None], own, camera, rotation))
+        return torch.cat(parts)
 
-    def _aligned(self, head: HeldOutHead, asked: Conditions, latent: Tensor) -> Tensor:
-        """Latent (1, k, d) of a head in line with its map, if it was given one."""
-        if not bool(asked.given("labels").any()):
-            return latent[None]
-        return self.align(latent[None], asked.labels[0], asked.labels_mask[0, 0], head.camera)
+    def _aligned(
+        self, latent: Tensor, known: Conditions, camera: Camera | None, rotation: Tensor | None
+    ) -> Tensor:
+        """Latent (1, k, d) in line with the map that the camera sees, or with the photo."""
+        if self.align is None or not bool(known.given("labels").any()):
+            return latent
+        map_ = known.labels[0], known.labels_mask[0, 0]
+        if camera is not None:
+            return self.align(latent, *map_, camera)
+        return align_to_photo(self.align, latent, *map_, known.landmarks[0], rotation)
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
         """From the noised latent; rows the edit has no part in are kept."""
@@ -84,11 +94,17 @@ class Diffusion:
 
 
 @torch.no_grad()
-def with_readings(asked: Conditions, network: FaceNetwork | None) -> Conditions:
-    """Conditions with what a face network reads of their photos, as the product has them."""
+def read_photos(asked: Conditions, network: FaceNetwork | None) -> FaceReadings | None:
+    """What a face network reads of photos, where all heads have one."""
     if network is None or not bool(asked.given("image").all()):
+        return None
+    return network(asked.image)
+
+
+def with_readings(asked: Conditions, read: FaceReadings | None) -> Conditions:
+    """Conditions with what was read off their photos, as the product has them."""
+    if read is None:
         return asked
-    read = network(asked.image)
     values = vars(asked) | {"landmarks": read.landmarks}
     if not bool(asked.given("labels").any()):
         values |= {"labels": read.logits.argmax(1), "labels_mask": asked.image_mask}
@@ -130,7 +146,7 @@ class Optimisation:
     @torch.no_grad()
     def target(self, head: HeldOutHead, asked: Conditions) -> Target:
         """What the search is to meet."""
-        asked = with_readings(asked, self.network)
+        asked = with_readings(asked, read_photos(asked, self.network))
         landmarks = None if asked.landmarks is None else asked.landmarks[0]
         return Target(asked, head.camera, landmarks)
 

@@ -13,6 +13,7 @@ from .framing import LANDMARKS
 
 _POSE_WIDTH = 96
 _DISTANCE = 30.0  # weight of distances in units of the side beside the heat's entropy
+_JAW = 17  # landmarks, the first
 _SPREAD = 0.035  # of the side: deviation of the heat map that is asked for
 
 
@@ -75,6 +76,13 @@ def angles(rotation: Tensor) -> Tensor:
     up = -rotation[:, :, 2]  # the head's up in camera axes, x right and y down
     roll = torch.atan2(-up[:, 0], up[:, 1])
     return torch.rad2deg(torch.stack([yaw, pitch, roll], -1))
+
+
+def uncertainty(log_heat: Tensor) -> Tensor:
+    """Mean entropy (B,) of log heat maps (B, 68, h, w), without those of the jaw, which hair and
+    clothes hide: exp of it is the number of cells in which a landmark may lie."""
+    inner = log_heat[:, _JAW:]
+    return -(inner.exp() * inner).sum((2, 3)).mean(1)
 
 
 def landmark_loss(places: Tensor, log_heat: Tensor, truth: Tensor, seen: Tensor) -> Tensor:

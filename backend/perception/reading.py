@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .face import find_face, run_network
-from .framing import Frame, cut
+from .face import are_faces, find_face, run_network
+from .framing import SIZE, Frame, cut
 from .landmarks import angles
 from .network import FaceNetwork
 from .photo import Photo
+
+_ENOUGH = SIZE / 2  # pixels of the photo
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class FaceReading:
     frame: the square, in pixels of what the photo was read from; image (3, S, S) sRGB 0..1 and
     given (1, S, S), cut to it; labels (S, S) int64; landmarks (68, 2) in units of the square;
     angles (3,) yaw, pitch and roll in degrees; rotation (3, 3) head to camera; embedding (128,);
-    notes for the user.
+    is_face: whether a face was read, which in a user's crop may be none; notes for the user.
     """
 
     frame: Frame
@@ -33,6 +35,7 @@ class FaceReading:
     angles: Tensor
     rotation: Tensor
     embedding: Tensor
+    is_face: bool
     notes: tuple[str, ...]
 
 
@@ -52,7 +55,7 @@ def read_face(
     found = find_face(photo, network, own, tick)
     image, inside = cut(photo.image, found.frame)
     given = (cut(photo.given, found.frame)[0] > 0.5).float() * inside
-    read = run_network(network, image)
+    read = run_network(network, [image])
     return FaceReading(
         frame=found.frame.scaled(1 / photo.scale) if frame is None else frame,
         image=image,
@@ -62,5 +65,12 @@ def read_face(
         angles=angles(read.rotation)[0],
         rotation=read.rotation[0],
         embedding=read.embedding[0],
-        notes=photo.notes + found.notes,
+        is_face=are_faces(read)[0],
+        notes=photo.notes + found.notes + _small(found.frame.side),
     )
+
+
+def _small(side: float) -> tuple[str, ...]:
+    if side >= _ENOUGH:
+        return ()
+    return (f"the head is only {side:.0f} pixels wide in the photo; a larger one says more of it",)
