@@ -17,20 +17,20 @@ from . import (
     model_cache,
     model_list,
     model_operators,
-    model_task,
     operators,
     paint_operators,
     panel,
     preferences,
     properties,
+    task,
 )
 
 # Panels draw what the others register, so they come last.
 MODULES = (
     preferences,
     properties,
+    task,
     generate_task,
-    model_task,
     operators,
     head_operators,
     paint_operators,

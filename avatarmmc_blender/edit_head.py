@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .answers import Found, check_names, explained_values, found_of, guidance_of
+from .bundled_pipeline import to_w
 from .errors import AvatarError
 from .head_file import StoredHead
 from .models import LoadedModel, choose_device, load_answer_models, load_model
-from .pipeline import GeneratedHead, run_request, to_w
+from .pipeline import GeneratedHead, run_request
 from .settings import (
     SEED_LIMIT,
     STEPS_RANGE,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
 
 from .errors import Cancelled
-from .jobs import Job, Progress
+from .jobs import Progress
 from .materials import encode_images
 from .metadata import head_metadata
 from .scene import NewHead, build_all, build_steps, head_name
 from .settings import GenerateSettings
+from .task import Made, Task, running_task
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -23,16 +24,7 @@ if TYPE_CHECKING:
 STEP_SECONDS = 0.02  # scene steps of one tick stop after this time
 JOB_SHARE = 0.95  # of the progress bar; the rest is building the scene
 
-Made = TypeVar("Made")
 HeadWork = Callable[[Progress], list[NewHead]]  # on any thread; touches no Blender data
-
-# The task that runs now, if any: what the panel shows and Cancel ends.
-_current: GenerateTask | None = None
-
-
-def current_task() -> GenerateTask | None:
-    """Return the running task, or None."""
-    return _current
 
 
 def heads_of(
@@ -72,8 +64,8 @@ def add_to_scene(generated: GeneratedHead) -> bpy.types.Collection:
     return build_all([new_head(generated)])[0]
 
 
-class GenerateTask(Generic[Made]):
-    """What a thread makes on its way into the file; call `step` every tick until it returns True.
+class GenerateTask(Task[Made]):
+    """What a thread makes on its way into the file.
 
     work(callback) makes it and touches no Blender data; build(made) adds it in short steps that
     can be taken back, heads to the scene by default.
@@ -85,35 +77,28 @@ class GenerateTask(Generic[Made]):
         build: Callable[[Made], Iterator[float]] = build_steps,
         title: str = "A head is being made",
     ):
-        self.made: Made | None = None  # once it is in the file
-        self.stage = "Starting"
-        self.fraction = 0.0
+        super().__init__(work, title)
         self.waiting = False  # for the user to leave a mode in which the scene cannot be changed
-        self._work, self._build = work, build
-        self._job = Job(work, title)
+        self._build = build
         self._builder: Iterator[float] | None = None
 
-    def start(self) -> None:
-        """Start the job; raises RuntimeError while another is running."""
-        global _current
-        self._job.start()
-        _current = self
+    @property
+    def text(self) -> str:
+        """What is going on, for people."""
+        if self.waiting and not self.cancelled:
+            return "Ready: return to Object Mode to add the head"
+        return super().text
 
     def run(self) -> Made:
         """Do all of it now, on this thread; raises AvatarError."""
-        made = self._work(lambda stage, fraction: None)
+        made = super().run()
         for _ in self._build(made):
             pass
         return made
 
-    @property
-    def cancelled(self) -> bool:
-        """Whether the task is asked to end."""
-        return self._job.cancelled
-
     def cancel(self) -> None:
-        """End the task; `step` raises Cancelled as soon as the job has ended."""
-        self._job.cancel()
+        """End the task; `step` raises Cancelled when the job has ended; the file is as it was."""
+        super().cancel()
         self.pause_building()
 
     def pause_building(self) -> None:
@@ -125,37 +110,12 @@ class GenerateTask(Generic[Made]):
             self._builder.close()
             self._builder = None
 
-    def step(self) -> bool:
-        """Do a little; return whether the heads are in the scene.
+    def _show(self, stage: str, fraction: float) -> None:
+        super()._show(stage, JOB_SHARE * fraction)
 
-        Raises AvatarError if the job failed or was cancelled; the scene is then as it was.
-        """
-        try:
-            finished = self._step()
-        except BaseException:
-            self.finish()
-            raise
-        if finished:
-            self.finish()
-        return finished
-
-    def finish(self) -> None:
-        """Cancel what still runs; other jobs can start as soon as this one has ended."""
-        global _current
-        self.cancel()
-        self._job.release()
-        if _current is self:
-            _current = None
-
-    def _step(self) -> bool:
-        if self._job.running:
-            stage, fraction = self._job.progress
-            if stage:
-                self.stage, self.fraction = stage, JOB_SHARE * fraction
-            return False
+    def _complete(self, made: Made) -> bool:
         if self.cancelled:
             raise Cancelled()
-        made = self._job.result()
         self.stage = "scene"
         self.waiting = not _scene_can_change()
         return not self.waiting and self._go_on_building(made)
@@ -168,10 +128,16 @@ class GenerateTask(Generic[Made]):
             try:
                 built = next(self._builder)
             except StopIteration:
-                self._builder, self.made = None, made
+                self._builder = None
                 return True
             self.fraction = JOB_SHARE + (1.0 - JOB_SHARE) * built
         return False
+
+
+def current_task() -> GenerateTask | None:
+    """Return the running task that adds something to the file, or None."""
+    task = running_task()
+    return task if isinstance(task, GenerateTask) else None
 
 
 def _scene_can_change() -> bool:
@@ -182,15 +148,17 @@ def _scene_can_change() -> bool:
 @bpy.app.handlers.persistent
 def before_undo(*_: object) -> None:
     """Take back a half-built head before undo or redo reads the whole file anew."""
-    if _current is not None:
-        _current.pause_building()
+    task = current_task()
+    if task is not None:
+        task.pause_building()
 
 
 @bpy.app.handlers.persistent
 def before_load(*_: object) -> None:
     """End the task before another file is loaded."""
-    if _current is not None:
-        _current.finish()
+    task = current_task()
+    if task is not None:
+        task.finish()
 
 
 def register() -> None:
@@ -201,9 +169,7 @@ def register() -> None:
 
 
 def unregister() -> None:
-    """End the running task and listen no more."""
-    if _current is not None:
-        _current.finish()
+    """Listen no more."""
     bpy.app.handlers.undo_pre.remove(before_undo)
     bpy.app.handlers.redo_pre.remove(before_undo)
     bpy.app.handlers.load_pre.remove(before_load)

@@ -2,105 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
 
 from . import model_actions
-from .errors import AvatarError, Cancelled
 from .jobs import Progress
 from .model_cache import refresh_models, shown_models
 from .model_list import wrapped
 from .model_task import ModelTask, current_model_task
 from .preferences import chosen_device
 from .settings import BUNDLED_MODEL
-from .task_operator import OneAtATime
-
-TICK_SECONDS = 0.1
+from .task_operator import TaskOperator, redraw_progress
 
 
 def refresh(context: bpy.types.Context) -> None:
     """Read the list of models again and draw it."""
     refresh_models()
-    redraw(context)
+    redraw_progress(context)
 
 
-def redraw(context: bpy.types.Context) -> None:
-    """Draw preferences and sidebars anew, which show the models."""
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in ("PREFERENCES", "VIEW_3D"):
-                area.tag_redraw()
+class ModelOperator(TaskOperator):
+    """What operators share that work on models."""
 
-
-class BackgroundOperator(OneAtATime):
-    """Does its work on a thread when invoked, and at once when called from a script.
-
-    Operators add `work()`, which returns a function of a callback that touches none of Blender's
-    data, and `done(result)`, which makes that function's result last, on Blender's own thread, and
-    returns what to tell of it.  A result that is not wanted any more is given to `drop`.
-    """
-
-    drop: Callable[[object], None] | None = None
-
-    _task: ModelTask | None = None
-    _timer: bpy.types.Timer | None = None
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Start in the background."""
-        self._task = ModelTask(self.work(), self.drop)
-        self._task.start()
-        manager = context.window_manager
-        self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)
-        manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Show progress until the work is done."""
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        redraw(context)
-        try:
-            if not self._task.step():
-                return {"PASS_THROUGH"}
-            message = self.done(self._task.result)
-        except Cancelled as error:
-            return self._end(context, {"INFO"}, str(error), {"CANCELLED"})
-        except AvatarError as error:
-            return self._end(context, {"ERROR"}, str(error), {"CANCELLED"})
-        except Exception:
-            self._end(context, {"ERROR"}, "This failed; see Blender's console.", {"CANCELLED"})
-            raise
-        return self._end(context, {"INFO"}, message, {"FINISHED"})
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """End the task because its window is closed."""
-        self._task.finish()
-        context.window_manager.event_timer_remove(self._timer)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        """Do the work and return when it is done, for scripts."""
-        try:
-            message = self.done(self.work()(lambda stage, fraction: None))
-        except AvatarError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        finally:
-            refresh(context)
-        self.report({"INFO"}, message)
-        return {"FINISHED"}
-
-    def _end(
-        self, context: bpy.types.Context, kind: set[str], message: str, returned: set[str]
-    ) -> set[str]:
-        context.window_manager.event_timer_remove(self._timer)
+    def ended(self, context: bpy.types.Context) -> None:
+        """Read the list of models again."""
         refresh(context)
-        self.report(kind, message)
-        return returned
 
 
-class AVATARMMC_OT_add_model(BackgroundOperator, bpy.types.Operator):
+class AVATARMMC_OT_add_model(ModelOperator, bpy.types.Operator):
     """Convert a released Next3D or EG3D file, with its FLAME file, and keep it for this computer"""
 
     bl_idname = "avatarmmc.add_model"
@@ -109,23 +39,21 @@ class AVATARMMC_OT_add_model(BackgroundOperator, bpy.types.Operator):
     filepath: bpy.props.StringProperty(name="Generator", subtype="FILE_PATH")
     flame: bpy.props.StringProperty(name="FLAME", subtype="FILE_PATH")
 
-    def work(self) -> Callable[[Progress], object]:
-        """Convert on the thread."""
+    def new_task(self, context: bpy.types.Context) -> ModelTask:
+        """Convert on the thread; what is not wanted any more is deleted."""
         path = Path(bpy.path.abspath(self.filepath))
         flame = Path(bpy.path.abspath(self.flame)) if self.flame else None
-        return lambda callback: model_actions.prepare_model(path, flame, callback)
+        return ModelTask(
+            lambda callback: model_actions.prepare_model(path, flame, callback),
+            lambda prepared: prepared.discard(),
+        )
 
-    def done(self, result: object) -> str:
+    def finish(self, context: bpy.types.Context, made: model_actions.PreparedModel) -> str:
         """Put the new model among the others and name it."""
-        return f"Added {model_actions.keep_model(result).id}"
-
-    @staticmethod
-    def drop(result: object) -> None:
-        """Delete what was converted."""
-        result.discard()
+        return f"Added {model_actions.keep_model(made).id}"
 
 
-class AVATARMMC_OT_verify_model(BackgroundOperator, bpy.types.Operator):
+class AVATARMMC_OT_verify_model(ModelOperator, bpy.types.Operator):
     """Check this model's shapes and values and render a test picture with it"""
 
     bl_idname = "avatarmmc.verify_model"
@@ -133,22 +61,21 @@ class AVATARMMC_OT_verify_model(BackgroundOperator, bpy.types.Operator):
 
     model: bpy.props.StringProperty(name="Model")
 
-    def work(self) -> Callable[[Progress], object]:
-        """Verify on the thread."""
-        model, device = self.model, chosen_device(bpy.context)
-        return lambda callback: model_actions.verify_model(model, device, callback)
+    def new_task(self, context: bpy.types.Context) -> ModelTask:
+        """Verify on the thread; the picture of a cancelled task is forgotten."""
+        model, device = self.model, chosen_device(context)
+        return ModelTask(
+            lambda callback: model_actions.verify_model(model, device, callback),
+            lambda verified: None,
+        )
 
-    def done(self, result: object) -> str:
+    def finish(self, context: bpy.types.Context, made: model_actions.Verified) -> str:
         """Keep the picture and say what was found."""
-        model_actions.keep_picture(result)
-        return f"{result.model_id}: {result.tensors} tensors in order; {result.note}"
-
-    @staticmethod
-    def drop(result: object) -> None:
-        """Forget the picture."""
+        model_actions.keep_picture(made)
+        return f"{made.model_id}: {made.tensors} tensors in order; {made.note}"
 
 
-class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
+class AVATARMMC_OT_remove_model(ModelOperator, bpy.types.Operator):
     """Delete this converted model from this computer; the released file stays where it is"""
 
     bl_idname = "avatarmmc.remove_model"
@@ -163,7 +90,7 @@ class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         """Ask first, then start in the background."""
         if self.confirmed:
-            return BackgroundOperator.invoke(self, context, event)
+            return ModelOperator.invoke(self, context, event)
         self.confirmed = True
         what = "folder, which is no model, with all that is in it" if self.stray else "model"
         return context.window_manager.invoke_confirm(
@@ -173,13 +100,13 @@ class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         """Delete it: at once for scripts, in the background when the user has confirmed."""
         if not self.confirmed or bpy.app.background:
-            return BackgroundOperator.execute(self, context)
+            return ModelOperator.execute(self, context)
         bpy.ops.avatarmmc.remove_model(
             "INVOKE_DEFAULT", model=self.model, stray=self.stray, confirmed=True
         )
         return {"FINISHED"}
 
-    def work(self) -> Callable[[Progress], object]:
+    def new_task(self, context: bpy.types.Context) -> ModelTask:
         """Delete on the thread; disks can take their time."""
         model, stray = self.model, self.stray
 
@@ -188,11 +115,11 @@ class AVATARMMC_OT_remove_model(BackgroundOperator, bpy.types.Operator):
             model_actions.remove_model(model, stray)
             return model
 
-        return remove
+        return ModelTask(remove)
 
-    def done(self, result: object) -> str:
+    def finish(self, context: bpy.types.Context, made: str) -> str:
         """Name what was deleted."""
-        return f"Removed {result}"
+        return f"Removed {made}"
 
 
 class AVATARMMC_OT_refresh_models(bpy.types.Operator):

@@ -1,82 +1,23 @@
-"""Work on official models in the background: a job, with progress for the window."""
+"""Work on official models in the background."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from .jobs import Job, Progress
+from .jobs import Progress
+from .task import Made, Task, running_task
 
-TITLE = "A model is being worked on"
 
-# The task that runs now, if any: what the preferences show and Cancel ends.
-_current: ModelTask | None = None
+class ModelTask(Task[Made]):
+    """Work on a model: what the preferences show."""
+
+    def __init__(
+        self, work: Callable[[Progress], Made], drop: Callable[[Made], None] | None = None
+    ):
+        super().__init__(work, "A model is being worked on", drop)
 
 
 def current_model_task() -> ModelTask | None:
-    """Return the running task, or None."""
-    return _current
-
-
-class ModelTask:
-    """`work(callback)` on a thread; call `step` every tick until it returns True.
-
-    What the work of a cancelled task made in spite of that is given to `drop`, if there is one.
-    """
-
-    def __init__(
-        self, work: Callable[[Progress], object], drop: Callable[[object], None] | None = None
-    ):
-        self.stage, self.fraction = "starting", 0.0
-        self.result: object = None
-        self._job = Job(work, TITLE, drop)
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether the task is asked to end."""
-        return self._job.cancelled
-
-    @property
-    def text(self) -> str:
-        """What is going on, for people."""
-        if self.cancelled:
-            return "Cancelling…"
-        return f"{self.stage[:1].upper()}{self.stage[1:]} {self.fraction:.0%}"
-
-    def start(self) -> None:
-        """Start the job; raises RuntimeError while another is running."""
-        global _current
-        self._job.start()
-        _current = self
-
-    def cancel(self) -> None:
-        """End the task; `step` raises Cancelled as soon as the job has ended."""
-        self._job.cancel()
-
-    def step(self) -> bool:
-        """Return whether the work is done, with its `result`; raise what it raised."""
-        if self._job.running:
-            stage, fraction = self._job.progress
-            self.stage, self.fraction = stage or self.stage, fraction
-            return False
-        try:
-            self.result = self._job.result()
-        finally:
-            self.finish()
-        return True
-
-    def finish(self) -> None:
-        """Cancel what still runs; other jobs can start as soon as this one has ended."""
-        global _current
-        self._job.release()
-        if _current is self:
-            _current = None
-
-
-def unregister() -> None:
-    """End the running task."""
-    if _current is not None:
-        _current.finish()
-
-
-def register() -> None:
-    """Nothing is to be registered."""
+    """Return the running task on a model, or None."""
+    task = running_task()
+    return task if isinstance(task, ModelTask) else None

@@ -17,14 +17,12 @@ from .task_operator import TaskOperator
 class HeadsOperator(TaskOperator):
     """What operators share that add heads to the scene."""
 
-    def finish(self, context: bpy.types.Context, made: Sequence[NewHead]) -> None:
-        """Turn the view to the heads and tell what there is to know about them."""
+    def finish(self, context: bpy.types.Context, made: Sequence[NewHead]) -> str:
+        """Turn the view to the heads and return what there is to know about them."""
         rigs = [rig for rig in map(find_rig, context.view_layer.objects.selected) if rig]
         if rigs and context.scene.avatarmmc.look_at_head:
             look_at([part for rig in rigs for part in head_parts(rig)])
-        notes = dict.fromkeys(note for rig in rigs for note in read_notes(rig))
-        if notes:
-            self.report({"INFO"}, "; ".join(notes))
+        return "; ".join(dict.fromkeys(note for rig in rigs for note in read_notes(rig)))
 
 
 class AVATARMMC_OT_generate(HeadsOperator, bpy.types.Operator):

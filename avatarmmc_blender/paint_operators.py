@@ -112,14 +112,14 @@ class AVATARMMC_OT_paint_map(TaskOperator, bpy.types.Operator):
             lambda callback: front_of(head, device)[1], build, "A map is being drawn"
         )
 
-    def finish(self, context: bpy.types.Context, made: np.ndarray) -> None:
+    def finish(self, context: bpy.types.Context, made: np.ndarray) -> str:
         """Open the map, but after this operator's step of undo: within an Image Editor in paint
         mode Blender would take it for a stroke of a brush, and undo would lose the map."""
         image = context.scene.avatarmmc.edit_map
         if bpy.app.background:
-            self.report({"INFO"}, NO_WINDOW.format(image.name))
-        else:
-            bpy.app.timers.register(partial(_open_map, image.name), first_interval=0.0)
+            return NO_WINDOW.format(image.name)
+        bpy.app.timers.register(partial(_open_map, image.name), first_interval=0.0)
+        return ""
 
 
 def _open_map(name: str) -> None:

@@ -1,6 +1,7 @@
-"""From settings to rigged heads: latents, planes, field, surface, fitted and dressed template.
+"""From settings to rigged heads, with the bundled model or an official one; errors, report.
 
-Knows nothing of Blender; runs in any thread of a process that has torch.
+Their stations are in `bundled_pipeline` and `official_pipeline`.  Knows nothing of Blender; runs
+in any thread of a process that has torch.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import official_pipeline
-from .answers import Finder, Found, find_answers, request_stages
+from . import bundled_pipeline, official_pipeline
+from .answers import Finder, Found, request_stages
 from .errors import AvatarError
 from .memory import peak_memory
 from .meshing.rigged_head import Part, RiggedHead
-from .models import LoadedModel, choose_device, import_torch, load_model
+from .models import LoadedModel, choose_device, import_torch
 from .official_models import OfficialModel, load_official_model
 from .settings import BUNDLED_MODEL, GenerateSettings
 from .stages import SEED_STAGES, Progress, StageClock, WholeProgress
@@ -26,12 +27,8 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .backend.answer.evidence import Evidence
-    from .backend.generator.field import GeneratedField
 
 logger = logging.getLogger(__name__)
-
-# The model's head is larger than life; every length is divided by this once, here.
-LIFE_SCALE = 1.0 / 1.2134
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def generate(
     if settings.model == BUNDLED_MODEL:
         return run_request(
             settings,
-            lambda model, clock: _find(settings, pixels or {}, model, clock),
+            lambda model, clock: bundled_pipeline.find(settings, pixels or {}, model, clock),
             callback,
             request_stages(settings),
         )
@@ -88,7 +85,7 @@ def remake(
     """
 
     def find(model: LoadedModel, clock: StageClock) -> Found:
-        return Found(to_w(latent, model)[None], evidence)
+        return Found(bundled_pipeline.to_w(latent, model)[None], evidence)
 
     return run_request(replace(settings, variants=1), find, callback)[0]
 
@@ -105,7 +102,9 @@ def run_request(
     their usual length in units of the time of one head.
     """
     settings.check()
-    return _make_heads(settings, callback, before, _load_bundled, find, _bundled_head)
+    return _make_heads(
+        settings, callback, before, bundled_pipeline.load, find, bundled_pipeline.make_head
+    )
 
 
 def _make_heads(
@@ -147,34 +146,6 @@ def _added(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, fl
     return {name: one.get(name, 0.0) + other.get(name, 0.0) for name in (*one, *other)}
 
 
-def _bundled_head(
-    latent: np.ndarray,
-    model: LoadedModel,
-    settings: GenerateSettings,
-    device: str,
-    clock: StageClock,
-) -> RiggedHead:
-    from .meshing.assemble import assemble_head
-    from .meshing.surface import extract_surface
-
-    generated = make_field(latent, model, device, tick=clock.tick)
-    clock("surface", 0.0)
-    surface = extract_surface(generated, settings.resolution, callback=clock)
-    rigged = assemble_head(
-        generated,
-        surface,
-        model.template,
-        texture=settings.texture,
-        raw_surface=settings.raw_surface,
-        callback=clock,
-    )
-    return rigged.scaled(LIFE_SCALE)
-
-
-def _load_bundled(device: str, clock: StageClock) -> LoadedModel:
-    return load_model(device)
-
-
 def _load_official(settings: GenerateSettings) -> Callable[[str, StageClock], OfficialModel]:
     return lambda device, clock: load_official_model(
         settings.model, device, lambda *_: clock.tick()
@@ -202,53 +173,6 @@ def _official_head(
     generated = official_pipeline.make_field(latent, model, settings.truncation, tick=clock.tick)
     clock("surface", 0.0)
     return official_pipeline.make_head(generated, model, settings, clock)
-
-
-def make_field(latent: np.ndarray, model: LoadedModel, device: str, tick=None) -> GeneratedField:
-    """Return the field of a latent: w (256,), or z (104,), which is truncated already."""
-    from .backend.generator.field import GeneratedField
-
-    torch = import_torch()
-    with torch.inference_mode():
-        w = torch.as_tensor(to_w(latent, model), device=device)
-        ws = w.expand(1, model.generator.num_ws, -1)
-        return GeneratedField(model.generator, ws, tick=tick)
-
-
-def to_w(latent: np.ndarray, model: LoadedModel) -> np.ndarray:
-    """Return w (256,) float32 of a stored latent: w itself, or z (104,) of older heads.
-
-    Raises AvatarError for a latent of another length.
-    """
-    torch = import_torch()
-    generator = model.generator
-    latent = np.asarray(latent, np.float32)
-    if latent.shape == (generator.config.w_dim,):
-        return latent
-    if latent.shape != (generator.z_dim,):
-        raise AvatarError(
-            f"The latent has {latent.size} numbers, expected {generator.config.w_dim} "
-            f"(or {generator.z_dim}); it is not of the bundled model."
-        )
-    with torch.inference_mode():
-        z = torch.as_tensor(latent, device=generator.model.device)[None]
-        return generator.mapping(z)[0, 0].cpu().numpy()
-
-
-def _find(
-    settings: GenerateSettings,
-    pixels: Mapping[str, np.ndarray],
-    model: LoadedModel,
-    clock: StageClock,
-) -> Found:
-    """Latents of a request: of the seeds alone, or answers to what is asked beside them."""
-    from .backend.synthetic.latent import sample_latents
-
-    if settings.conditioned:
-        return find_answers(settings, pixels, model, clock)
-    seeds = range(settings.seed, settings.seed + settings.variants)
-    latents = [sample_latents(1, seed, settings.truncation)[0].numpy() for seed in seeds]
-    return Found(np.stack([to_w(latent, model) for latent in latents]))
 
 
 @contextmanager

@@ -13,8 +13,7 @@ import bpy
 
 from .backend.conditions.table import ATTRIBUTES, Attribute
 from .edit_head import EditRequest
-from .exif import upright_size
-from .pictures import STILL, image_orientation
+from .picture_properties import image_property, picture_properties, snap_property
 from .settings import (
     GUIDANCE,
     METHODS,
@@ -37,7 +36,6 @@ GUIDANCE_TEXTS = {
     "map": "How much the label map counts; where map and attributes disagree the larger one wins",
     "attributes": "How much the attributes count: 0 ignores them, 1 is the plain model",
 }
-MOST_CROP = 1 << 16
 GROUPS = tuple(dict.fromkeys(attribute.group for attribute in ATTRIBUTES))
 
 
@@ -86,76 +84,6 @@ def _attribute_properties() -> dict[str, Any]:
             description="Set this attribute; otherwise the seed decides",
         )
     return properties
-
-
-def _is_still(settings: Any, image: bpy.types.Image) -> bool:
-    return image.source in STILL
-
-
-def _image_property(name: str, description: str, **options: Any) -> Any:
-    return bpy.props.PointerProperty(
-        type=bpy.types.Image, name=name, description=description, poll=_is_still, **options
-    )
-
-
-def _snap_property() -> Any:
-    return bpy.props.BoolProperty(
-        name="Snap Colors",
-        description="Let colours of the map that are no label's become the nearest label's, "
-        "and cut the middle square out of oblong maps",
-    )
-
-
-def _picture_properties() -> dict[str, Any]:
-    pixels = {"min": 0, "max": MOST_CROP, "subtype": "PIXEL"}
-    return {
-        "photo": _image_property(
-            "Photo",
-            "A face from the front. Blender knows no colour profiles: photos that are not sRGB "
-            "are best converted before",
-            update=_new_photo,
-        ),
-        "photo_turned": bpy.props.IntProperty(default=1, options={"HIDDEN"}),
-        "segmentation": _image_property(
-            "Label Map",
-            "A square picture in the palette's colours, which says where skin, hair, eyes and so "
-            "on are; transparent parts are left open",
-        ),
-        "snap": _snap_property(),
-        "mask": _image_property(
-            "Leave Out", "Where this picture is white neither photo nor map is used"
-        ),
-        "use_crop": bpy.props.BoolProperty(
-            name="Crop",
-            description="Say where the head is in the photo; otherwise the largest face is "
-            "looked for, which needs the Python package scikit-image",
-            update=_begin_crop,
-        ),
-        "crop_x": bpy.props.IntProperty(
-            name="X", description="The head's middle, from the left of the upright photo", **pixels
-        ),
-        "crop_y": bpy.props.IntProperty(
-            name="Y", description="The head's middle, from the top of the upright photo", **pixels
-        ),
-        "crop_side": bpy.props.IntProperty(
-            name="Side", description="Of the square around hair, ears and neck", **pixels
-        ),
-    }
-
-
-def _new_photo(settings: Any, context: bpy.types.Context) -> None:
-    settings.crop_side = 0
-    _begin_crop(settings, context)
-
-
-def _begin_crop(settings: Any, context: bpy.types.Context) -> None:
-    """Begin with the largest square in the middle of the photo, however it was held."""
-    if settings.photo is None or not settings.use_crop or settings.crop_side:
-        return
-    settings.photo_turned = image_orientation(settings.photo)
-    width, height = upright_size(tuple(settings.photo.size), settings.photo_turned)
-    settings.crop_x, settings.crop_y = width // 2, height // 2
-    settings.crop_side = min(width, height)
 
 
 def guidance_name(name: str) -> str:
@@ -214,13 +142,13 @@ def _answer_properties() -> dict[str, Any]:
 
 def _edit_properties() -> dict[str, Any]:
     return {
-        "edit_map": _image_property(
+        "edit_map": image_property(
             "Painted Map",
             "The map of the head as it shall become; where it differs from the selected head, "
             "or is erased, the head may change",
         ),
-        "edit_snap": _snap_property(),
-        "edit_mask": _image_property(
+        "edit_snap": snap_property(),
+        "edit_mask": image_property(
             "May Change", "Where this picture is white the head may change"
         ),
         "edit_strength": bpy.props.FloatProperty(
@@ -296,7 +224,7 @@ class AvatarSettings(bpy.types.PropertyGroup):
             max=1.0,
             subtype="FACTOR",
         ),
-        **_picture_properties(),
+        **picture_properties(),
         **_answer_properties(),
         **_edit_properties(),
         **_attribute_properties(),

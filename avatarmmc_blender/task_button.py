@@ -5,7 +5,6 @@ from __future__ import annotations
 import bpy
 
 from .generate_task import current_task
-from .task_operator import progress_text
 
 
 def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon: str) -> None:
@@ -16,5 +15,5 @@ def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon:
     if task is None:
         row.operator(operator, text=text, icon=icon)
     else:
-        row.progress(factor=task.fraction, type="BAR", text=progress_text(task))
+        row.progress(factor=task.fraction, type="BAR", text=task.text)
         row.operator("avatarmmc.cancel", text="", icon="X")

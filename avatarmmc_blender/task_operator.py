@@ -1,4 +1,4 @@
-"""What operators share that make something on a thread: progress, cancel, one undo step."""
+"""What operators share that do something on a thread: progress, cancel, one undo step."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import bpy
 
 from .errors import AvatarError, Cancelled
-from .generate_task import GenerateTask
 from .jobs import running_job
+from .task import Task
 
 TICK_SECONDS = 0.05
 
@@ -26,14 +26,13 @@ class OneAtATime:
 
 
 class TaskOperator(OneAtATime):
-    """Makes something in the background when invoked, and at once when called from a script.
+    """Does its task in the background when invoked, and at once when called from a script.
 
-    Operators add `new_task(context)`, which reads the scene into a GenerateTask and raises
-    AvatarError if the scene does not allow it, and `finish(context, made)`, which is called once
-    what was made is in the file.
+    Operators add `new_task(context)`, which reads what is asked for into a Task and raises
+    AvatarError if that cannot be done.
     """
 
-    _task: GenerateTask | None = None
+    _task: Task | None = None
     _timer: bpy.types.Timer | None = None
     _shown = ""
 
@@ -51,78 +50,80 @@ class TaskOperator(OneAtATime):
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Show progress until what was made is in the file."""
+        """Show progress until the task is done."""
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
         try:
-            finished = self._task.step()
+            if not self._task.step():
+                self._show(context)
+                return {"PASS_THROUGH"}
+            self._stop(context)
+            message = self.finish(context, self._task.made)
         except Cancelled as error:
-            return self._end(context, {"INFO"}, str(error))
+            return self._fail(context, {"INFO"}, str(error))
         except AvatarError as error:
-            return self._end(context, {"ERROR"}, str(error))
+            return self._fail(context, {"ERROR"}, str(error))
         except Exception:
-            self._end(context, {"ERROR"}, "This could not be done; see Blender's console.")
+            self._fail(context, {"ERROR"}, "This failed; see Blender's console.")
             raise
-        self._show(context)
-        if not finished:
-            return {"PASS_THROUGH"}
-        self._stop_timer(context)
-        self.finish(context, self._task.made)
-        return {"FINISHED"}
+        return self._succeed(context, message)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """End the task because its window is closed or another file is loaded."""
         self._task.finish()
-        self._stop_timer(context)
+        self._stop(context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Return when what was made is in the file, for scripts."""
+        """Return when the task is done, for scripts."""
         try:
-            made = self.new_task(context).run()
+            message = self.finish(context, self.new_task(context).run())
         except AvatarError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.finish(context, made)
-        return {"FINISHED"}
+            return self._fail(context, {"ERROR"}, str(error))
+        return self._succeed(context, message)
 
-    def finish(self, context: bpy.types.Context, made: Any) -> None:
-        """Show what is now in the file."""
+    def finish(self, context: bpy.types.Context, made: Any) -> str:
+        """Show what was made; return what is to be told of it, if anything."""
+        return ""
+
+    def ended(self, context: bpy.types.Context) -> None:
+        """Draw anew what the task may have changed, done or not."""
 
     def _show(self, context: bpy.types.Context) -> None:
-        text = progress_text(self._task)
+        text = self._task.text
         if text != self._shown:  # drawing takes the window's time
             self._shown = text
             context.workspace.status_text_set(f"AvatarMMC: {text}")
-            redraw_panels(context)
+            redraw_progress(context)
 
-    def _end(self, context: bpy.types.Context, kind: set[str], message: str) -> set[str]:
-        self._stop_timer(context)
+    def _succeed(self, context: bpy.types.Context, message: str) -> set[str]:
+        self.ended(context)
+        if message:
+            self.report({"INFO"}, message)
+        return {"FINISHED"}
+
+    def _fail(self, context: bpy.types.Context, kind: set[str], message: str) -> set[str]:
+        self._stop(context)
+        self.ended(context)
         self.report(kind, message)
         return {"CANCELLED"}
 
-    def _stop_timer(self, context: bpy.types.Context) -> None:
+    def _stop(self, context: bpy.types.Context) -> None:
+        """Show no progress any more."""
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
-        if context.workspace is not None:
-            context.workspace.status_text_set(None)
-        redraw_panels(context)
+            if context.workspace is not None:
+                context.workspace.status_text_set(None)
+        redraw_progress(context)
 
 
-def progress_text(task: GenerateTask) -> str:
-    """Return what `task` is doing, for people."""
-    if task.cancelled:
-        return "Cancelling…"
-    if task.waiting:
-        return "Ready: return to Object Mode to add the head"
-    return f"{task.stage.capitalize()} {task.fraction:.0%}"
-
-
-def redraw_panels(context: bpy.types.Context) -> None:
-    """Draw the sidebars anew, which show a task's progress."""
+def redraw_progress(context: bpy.types.Context) -> None:
+    """Draw the sidebars and the preferences anew, which show a task's progress."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in ("VIEW_3D", "IMAGE_EDITOR"):
+            if area.type == "PREFERENCES":
+                area.tag_redraw()
+            elif area.type in ("VIEW_3D", "IMAGE_EDITOR"):
                 for region in area.regions:
                     if region.type == "UI":
                         region.tag_redraw()

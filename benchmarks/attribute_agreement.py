@@ -24,8 +24,8 @@ import torch
 from avatarmmc_blender.backend.conditions.attributes import apply_attributes
 from avatarmmc_blender.backend.conditions.table import SHAPE_MAP
 from avatarmmc_blender.backend.synthetic.latent import sample_latents
+from avatarmmc_blender.bundled_pipeline import make_field
 from avatarmmc_blender.models import LoadedModel, load_model
-from avatarmmc_blender.pipeline import make_field
 
 from . import hair_measures as hair
 from . import paint_measures as paint

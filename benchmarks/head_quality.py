@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 
 from avatarmmc_blender.backend.head_model.arkit import EXPRESSIONS
 from avatarmmc_blender.backend.synthetic.latent import sample_latents
+from avatarmmc_blender.bundled_pipeline import make_field
 from avatarmmc_blender.meshing import labels
 from avatarmmc_blender.meshing.eyes import build_eyes
 from avatarmmc_blender.meshing.fit import fit_template
@@ -29,7 +30,7 @@ from avatarmmc_blender.meshing.template import Template
 from avatarmmc_blender.meshing.topology import open_edge_count
 from avatarmmc_blender.meshing.transfer import transfer_expressions
 from avatarmmc_blender.models import LoadedModel, load_model
-from avatarmmc_blender.pipeline import generate, make_field
+from avatarmmc_blender.pipeline import generate
 from avatarmmc_blender.settings import GenerateSettings
 
 from .depth_buffer import Window, turned, visible_triangles

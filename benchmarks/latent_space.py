@@ -39,7 +39,6 @@ from avatarmmc_blender.backend.training.surface_atlas import build_atlas
 TIMES = (0.2, 0.4, 0.6, 0.8)
 NUM_POINTS = 1500
 CONTEXT_WIDTH = 64
-RATE = 2e-3
 # A head is sane when it is within this of the head that its own read-out values stand for, and
 # when nearly all of those values are such as true heads have.
 SANE_OFFSET, SANE_COLOR = 1.0, 0.05  # mm, sRGB
@@ -143,6 +142,9 @@ class StyleCandidate:
         return self.layers.call(self.outputs, "forward", styles, ws)
 
 
+CANDIDATES = {"W": WCandidate, "StyleSpace": StyleCandidate}
+
+
 def draw(candidate, count: int, rng: torch.Generator) -> tuple[Tensor, Conditions]:
     """Clean latents and all that is measured on them."""
     ws = candidate.generator.mapping(sample_training_latents(count, rng))
@@ -167,11 +169,13 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-def train(candidate, model: LatentDiffusion, steps: int, batch: int) -> LatentDiffusion:
+def train(
+    candidate, model: LatentDiffusion, steps: int, batch: int, rate: float
+) -> LatentDiffusion:
     """Train a denoiser; the same seed draws the same heads, noise and times for all spaces."""
     torch.manual_seed(0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=RATE, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.05)
+    optimizer = torch.optim.Adam(model.parameters(), lr=rate, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
     for step in range(steps):
         rng = torch.Generator().manual_seed(step)
         with torch.no_grad():
@@ -265,7 +269,9 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--generator", type=Path, default=BUNDLED_WEIGHTS)
+    parser.add_argument("--space", choices=CANDIDATES, nargs="+", default=list(CANDIDATES))
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--parameters", type=int, default=1_500_000)
     parser.add_argument("--threads", type=int, default=0)
@@ -274,18 +280,19 @@ def main() -> None:
         torch.set_num_threads(args.threads)
     generator = load_bundled(path=args.generator)
     outputs = Outputs(generator)
-    for name, kind in (("W", WCandidate), ("StyleSpace", StyleCandidate)):
-        candidate = kind(generator, outputs)
-        begun = time.monotonic()
+    for name in args.space:
+        candidate = CANDIDATES[name](generator, outputs)
+        begun = time.process_time()
         model = make_model(candidate, args.parameters)
-        model = train(candidate, model, args.steps, args.batch)
+        model = train(candidate, model, args.steps, args.batch, args.rate)
         row = {
             "space": name,
             "rows": list(candidate.space.shape),
             "width": model.config.width,
             "parameters": count_parameters(model),
             "steps": args.steps,
-            "seconds": round(time.monotonic() - begun),
+            "rate": args.rate,
+            "seconds": round(time.process_time() - begun),  # of the processor
         }
         row |= denoising_errors(candidate, model, heads=16)
         row |= sample_quality(candidate, model, heads=256, sane=48)

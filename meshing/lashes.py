@@ -175,9 +175,7 @@ def _at(values: np.ndarray, places) -> np.ndarray:
     return (values[vertices] * bary[..., None]).sum(axis=1)
 
 
-def _grow(
-    roots: _Roots, centres: np.ndarray, surface: np.ndarray, local: np.ndarray
-) -> np.ndarray:
+def _grow(roots: _Roots, centres: np.ndarray, surface: np.ndarray, local: np.ndarray) -> np.ndarray:
     """Return the ribbon vertices (N * (2 * SECTIONS - 1), 3) on a posed lid surface.
 
     Lashes stand off the eyeball: outwards is away from its centre (2, 3; left, right), so they

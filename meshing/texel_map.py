@@ -78,9 +78,7 @@ def rasterize(triangle_uvs: np.ndarray, resolution: int) -> TexelMap:
     weights = np.zeros((resolution**2, 3), np.float32)
     for start, stop in _chunks(counts):
         part = slice(start, stop)
-        texel, index, bary = _cover(
-            pixels[part], low[part], size[part], counts[part], resolution
-        )
+        texel, index, bary = _cover(pixels[part], low[part], size[part], counts[part], resolution)
         owner[texel] = usable[start + index]
         weights[texel] = bary
     texel = np.flatnonzero(owner >= 0)

@@ -76,6 +76,4 @@ def _mean_edge_length(edges, vertices, count) -> np.ndarray:
 def _scatter(edges, values, count) -> np.ndarray:
     """Add per-edge values (E, K) to both end vertices -> (V, K)."""
     both = np.concatenate([edges[:, 0], edges[:, 1]])
-    return np.stack(
-        [np.bincount(both, np.tile(column, 2), count) for column in values.T], axis=1
-    )
+    return np.stack([np.bincount(both, np.tile(column, 2), count) for column in values.T], axis=1)

@@ -35,6 +35,7 @@ from avatarmmc_blender.backend.training.diffusion import (
     Trainer,
     held_out_loss,
     learning_rate,
+    main,
     train,
 )
 from avatarmmc_blender.backend.training.dropout import Dropout
@@ -80,6 +81,13 @@ def test_any_number_of_rows(rows):
     context = model.prepare(Context(torch.randn(2, 5, 32), nothing, nothing))
     v = model(torch.randn(2, rows, 24), torch.rand(2), context)
     assert v.shape == (2, rows, 24) and (v == 0).all()
+
+
+def test_a_network_narrower_than_an_attention_head_has_one():
+    model = Denoiser(DenoiserConfig(rows=3, row_width=8, width=24, context_width=16))
+    nothing = torch.zeros(1, 3, 8)
+    context = model.prepare(Context(torch.randn(1, 2, 16), nothing, nothing))
+    assert model(torch.randn(1, 3, 8), torch.rand(1), context).shape == (1, 3, 8)
 
 
 def test_heads_of_a_batch_do_not_mix():
@@ -242,25 +250,25 @@ def test_schedule_warms_up_and_decays():
     assert rates[4] < 0.03 * settings.learning_rate
 
 
-def test_two_processes_train_what_one_does(generator, tmp_path):
+def test_two_processes_train_what_one_does(generator, tmp_path, monkeypatch):
     weights = tmp_path / "generator.safetensors"
     save_generator(generator, weights)
     settings = dataclasses.replace(TINY, steps=2)
     options = [f"--{k.replace('_', '-')}={v}" for k, v in dataclasses.asdict(settings).items()]
     options += ["--generator", str(weights), "--cpu", "--threads=1", "--minutes=60", "--output"]
+    monkeypatch.setattr(sys, "argv", ["diffusion", *options, str(tmp_path / "one")])
+    main()
     two = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
     two += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0"]  # any free port
-    for launcher, name, count in ((two, "two", 2), ([sys.executable], "one", 1)):
-        command = [*launcher, "-m", "backend.training.diffusion", *options, str(tmp_path / name)]
-        result = subprocess.run(
-            command,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert result.returncode == 0, result.stderr[-2000:]
-        assert f"process 1 of {count} " in result.stderr
+    result = subprocess.run(
+        [*two, "-m", "backend.training.diffusion", *options, str(tmp_path / "two")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert "process 1 of 2 " in result.stderr
     one, both = (load_file(tmp_path / name / "diffusion.safetensors") for name in ("one", "two"))
     for name, value in one.items():
         assert torch.allclose(value.float(), both[name].float(), atol=2e-3), name

@@ -17,7 +17,7 @@ from avatarmmc_blender.backend.synthetic.latent import (
 from avatarmmc_blender.backend.synthetic.styles import STYLE_NAMES
 from tests.reference_images import exact_image, front_camera
 
-SIZE = 96
+SIZE = 64
 CLASSES = {"hair": 13, "skin": 1, "eye": 4}
 
 

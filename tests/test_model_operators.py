@@ -14,7 +14,7 @@ import avatarmmc_blender as addon  # noqa: E402
 from avatarmmc_blender import model_actions, model_cache, model_operators, models_store  # noqa: E402
 from avatarmmc_blender.errors import AvatarError  # noqa: E402
 from avatarmmc_blender.jobs import running_job  # noqa: E402
-from avatarmmc_blender.model_task import current_model_task  # noqa: E402
+from avatarmmc_blender.model_task import ModelTask, current_model_task  # noqa: E402
 from tests.checkpoint_files import generator_pickle  # noqa: E402
 
 TIMER = SimpleNamespace(type="TIMER")
@@ -44,6 +44,7 @@ class Window:
         self.timers: list[object] = []
         self.window, self.window_manager = bpy.context.window, self
         self.windows = bpy.context.window_manager.windows
+        self.workspace = bpy.context.workspace
 
     def event_timer_add(self, seconds, window):
         self.timers.append(object())
@@ -56,16 +57,15 @@ class Window:
         return True
 
 
-class Work(model_operators.BackgroundOperator):
+class Work(model_operators.ModelOperator):
     """An operator that waits until it may go on, reporting all the while."""
 
     def __init__(self, window, outcome="made", reports=True):
         self.go_on, self.dropped, self.told = threading.Event(), [], []
         self.outcome, self.reports = outcome, reports
-        self.drop = self.dropped.append
         self.invoke(window, None)
 
-    def work(self):
+    def new_task(self, context):
         def work(callback):
             while not self.go_on.wait(0.01):
                 if self.reports:
@@ -74,10 +74,10 @@ class Work(model_operators.BackgroundOperator):
                 raise self.outcome
             return self.outcome
 
-        return work
+        return ModelTask(work, self.dropped.append)
 
-    def done(self, result):
-        return f"Done: {result}"
+    def finish(self, context, made):
+        return f"Done: {made}"
 
     def report(self, kind, text):
         self.told.append((*kind, text))
@@ -95,8 +95,8 @@ def run_to_end(operator, window):
 
 def driven(kind, window, **properties):
     """Return an operator of the add-on that runs without Blender's events."""
-    own = {name: vars(kind)[name] for name in ("work", "done", "drop") if name in vars(kind)}
-    operator = type("Driven", (model_operators.BackgroundOperator,), own | properties)()
+    own = {name: vars(kind)[name] for name in ("new_task", "finish") if name in vars(kind)}
+    operator = type("Driven", (model_operators.ModelOperator,), own | properties)()
     operator.told = []
     operator.report = lambda kind, text: operator.told.append((*kind, text))
     assert operator.invoke(window, None) == {"RUNNING_MODAL"}
@@ -157,7 +157,7 @@ def test_errors_are_told_and_end_the_work(store):
         run_to_end(operator, window)
     assert operator.told == [("ERROR", "This failed; see Blender's console.")]
     operator = Work(window)
-    operator.done = lambda result: (_ for _ in ()).throw(AvatarError("The disk is full."))
+    operator.finish = lambda context, made: (_ for _ in ()).throw(AvatarError("The disk is full."))
     operator.go_on.set()
     assert run_to_end(operator, window) == {"CANCELLED"}
     assert operator.told == [("ERROR", "The disk is full.")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from avatarmmc_blender.backend.training import diffusion, next3d_pairs
 from avatarmmc_blender.backend.training.adapters import CLASSIFIER, PARSER, Adapter
 from avatarmmc_blender.backend.training.diffusion import DiffusionSettings, Trainer, train
 from avatarmmc_blender.backend.training.heads import HeldOut, Request
-from avatarmmc_blender.backend.training.next3d_heads import Next3DHeads, open_heads
+from avatarmmc_blender.backend.training.next3d_heads import Next3DHeads
 from avatarmmc_blender.backend.training.next3d_model import load_next3d
 from avatarmmc_blender.backend.training.next3d_pairs import (
     PairMaker,
@@ -107,19 +108,7 @@ def test_from_a_released_file_to_an_image_of_new_styles(files, stored, tmp_path,
     assert faceless and sum(len(shard["w"]) for shard in shards) == 4 - faceless > 1
 
     sizes = ["--batch", 4, "--photo-batch", 2, "--noises", 2, "--width", 32, "--context-width", 32]
-    options = [
-        "--steps",
-        2,
-        "--warm-up",
-        1,
-        "--fit-heads",
-        64,
-        "--cpu",
-        "--pool",
-        pool,
-        "--output",
-        output,
-    ]
+    options = ["--steps", 2, "--warm-up", 1, "--cpu", "--pool", pool, "--output", output]
     run(diffusion.main, monkeypatch, "--official", stored, *sizes, *options)
     model = load_next3d(stored)
     trained = load_diffusion(output / "diffusion.safetensors", model.sha256)
@@ -285,16 +274,17 @@ def test_commands_end_in_a_sentence(files, stored, tmp_path, monkeypatch):
         run(diffusion.main, monkeypatch, "--official", stored, "--output", tmp_path)
 
 
-def make_trainer(stored, pool, settings=TINY):
-    return Trainer(settings, open_heads(stored, pool)[0], Accelerator(cpu=True))
+def make_trainer(model, pool, settings=TINY):
+    heads = Next3DHeads(model, Next3DPool(pool, model.sha256))
+    return Trainer(settings, heads, Accelerator(cpu=True))
 
 
-def test_interrupted_run_goes_on_exactly(stored, pool, tmp_path):
-    whole, first = make_trainer(stored, pool), make_trainer(stored, pool)
+def test_interrupted_run_goes_on_exactly(model, pool, tmp_path):
+    whole, first = make_trainer(model, pool), make_trainer(model, pool)
     expected = [whole.run_step() for _ in range(2)]
     first.run_step()
     first.save(tmp_path / "checkpoint.pt")
-    second = make_trainer(stored, pool)
+    second = make_trainer(model, pool)
     second.load(tmp_path / "checkpoint.pt")
     assert second.run_step() == expected[1]
     for name, value in whole.model.state_dict().items():
@@ -326,8 +316,8 @@ def test_batches_are_heads_of_the_pool_in_styles(model, pool):
         assert torch.equal(getattr(part.conditions, name)[:3], expected), name
 
 
-def test_the_loss_falls_and_weights_come_back(stored, pool, tmp_path):
-    trainer = make_trainer(stored, pool)
+def test_the_loss_falls_and_weights_come_back(model, pool, tmp_path):
+    trainer = make_trainer(model, pool)
     batches = trainer.draw(0)[:1]
     optimizer = torch.optim.Adam(trainer.model.parameters(), lr=5e-3)
     losses = []
@@ -348,8 +338,25 @@ def test_the_loss_falls_and_weights_come_back(stored, pool, tmp_path):
         assert file.metadata()["attributes"] == "celeba"
 
 
-def test_a_run_ends_with_its_minutes(stored, pool, tmp_path):
-    train(make_trainer(stored, pool), tmp_path / "run", "abc", minutes=1e-9)
+def test_a_small_pool_is_not_drawn_over_and_over(model, pool):
+    trainer, drawn = make_trainer(model, pool), []
+    heads = trainer.heads
+
+    class Counting(Next3DHeads):
+        def draw(self, space, request, rng):
+            drawn.append(request.count)
+            return super().draw(space, request, rng)
+
+    trainer.heads = Counting(heads.model, heads.pool)
+    trainer.fit_pictures()
+    assert len(heads.pool) < sum(drawn) < 8 * len(heads.pool)
+    assert trainer.model.visual.linear.weight.abs().max() > 0
+
+
+def test_a_run_ends_with_its_minutes(model, pool, tmp_path):
+    trainer = make_trainer(model, pool)
+    trainer.fit_pictures = lambda: time.sleep(0.3)  # counts as well
+    train(trainer, tmp_path / "run", "abc", minutes=0.2 / 60)
     state = torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)
     assert state["step"] == 1
 

@@ -448,7 +448,7 @@ def test_background_task_shows_progress_and_is_cancelled(files, empty_store, pan
     assert current_model_task() is task and not bpy.ops.avatarmmc.add_model.poll()
     while not task.step():
         time.sleep(0.01)
-    assert task.result.id == model_id("eg3d") and current_model_task() is None
+    assert task.made.id == model_id("eg3d") and current_model_task() is None
 
     task = ModelTask(lambda callback: verify_model(model_id("eg3d"), "cpu", callback))
     task.start()

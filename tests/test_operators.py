@@ -19,7 +19,6 @@ bpy = pytest.importorskip("bpy")
 import avatarmmc_blender as addon  # noqa: E402
 from avatarmmc_blender import generate_task  # noqa: E402
 from avatarmmc_blender.generate_task import GenerateTask, current_task, heads_of  # noqa: E402
-from avatarmmc_blender.task_operator import progress_text  # noqa: E402
 
 REPORT = {"model": {"id": "sample", "sha256": "0" * 64}}
 
@@ -265,7 +264,7 @@ def test_cancelled_task_keeps_its_place_until_the_thread_has_ended(panel, monkey
     task = GenerateTask(heads_of(GenerateSettings(seed=7)))
     task.start()
     assert bpy.ops.avatarmmc.cancel() == {"FINISHED"}
-    assert not task.step() and progress_text(task) == "Cancelling…"
+    assert not task.step() and task.text == "Cancelling…"
     assert not bpy.ops.avatarmmc.generate.poll() and not bpy.ops.avatarmmc.cancel.poll()
     go_on.set()
     with pytest.raises(Cancelled):

@@ -28,7 +28,7 @@ from avatarmmc_blender.settings import GenerateSettings
 from tests.sample_head import geometry
 from tests.tiny_diffusion import tiny_model
 
-SMALL = GenerateSettings(seed=5, resolution=64, texture=128, device="cpu")
+SMALL = GenerateSettings(seed=18, resolution=64, texture=128, device="cpu")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def asked(answering, tmp_path):
 def test_variants_are_heads_of_their_own(asked):
     heard = []
     one, other = generate(asked, lambda *told: heard.append(told))
-    assert (one.settings.seed, other.settings.seed) == (5, 6)
+    assert (one.settings.seed, other.settings.seed) == (18, 19)
     assert one.settings.variants == 1 and not np.array_equal(one.latent, other.latent)
     report = json.loads(json.dumps(other.report))
     assert report["conditions"]["attributes"] == {"age": 0.5}

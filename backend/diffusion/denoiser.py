@@ -105,7 +105,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, head_width: int, context_width: int | None = None):
         super().__init__()
-        self.heads = width // head_width
+        self.heads = max(1, width // head_width)
         self.norm = nn.LayerNorm(width)
         self.query = nn.Linear(width, width, bias=False)
         self.key_value = nn.Linear(context_width or width, 2 * width, bias=False)

@@ -18,13 +18,12 @@ import logging
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import broadcast
-from torch import Tensor, nn
 
 from ..diffusion.denoiser import DenoiserConfig
 from ..diffusion.model import LatentDiffusion
@@ -33,6 +32,7 @@ from ..encoders.visual import VisualEncoder
 from ..generator.weights import BUNDLED_WEIGHTS
 from . import latent_pairs, next3d_heads
 from .checkpoint import read_checkpoint, write_checkpoint
+from .diffusion_loss import TrainingLoss, loss_report
 from .heads import Batch, Heads, Request
 from .run_log import RunLog
 from .schedule import cosine_rate, set_rate, start_average, update_average
@@ -40,9 +40,8 @@ from .schedule import cosine_rate, set_rate, start_average, update_average
 log = logging.getLogger("avatarmmc.training")
 
 _HELD_OUT = 10**9  # above every step: the seed of batches that are never trained on
-_TIME_BANDS = 4
 _FIT_BATCH = 64
-_GUESS_WEIGHT = 0.5  # of what pictures say at once, beside the denoised latents
+_FIT_DRAWS = 4  # of each picture at most: only holes, light and the like are new in a draw
 
 
 @dataclass(frozen=True)
@@ -72,35 +71,6 @@ def learning_rate(settings: DiffusionSettings, step: int) -> float:
     return cosine_rate(s.learning_rate, step, s.steps, s.warm_up, constant=1 / 3)
 
 
-class TrainingLoss(nn.Module):
-    """The model as a function to its loss, which is what several processes have to share."""
-
-    def __init__(self, model: LatentDiffusion):
-        super().__init__()
-        self.model = model
-
-    def forward(self, batches: list[Batch]) -> Tensor:
-        """Squared errors of all rows of some batches, (sum of B N,), with what else is learned."""
-        losses = []
-        for batch in batches:
-            shown = batch.conditions.image is not None
-            with torch.autocast(batch.clean.device.type, torch.bfloat16, enabled=shown):
-                context = self.model.context(batch.conditions)
-            known = replace(
-                context,
-                tokens=context.tokens.float(),
-                mean=context.mean.detach(),
-                narrowing=context.narrowing.detach(),
-            )
-            loss = self.model.loss(batch.clean, batch.noise, batch.t, known)
-            if shown:
-                noises = len(loss) // len(context)
-                guess = self.model.guess_loss(batch.clean[::noises], context)
-                loss = loss + _GUESS_WEIGHT * guess.repeat_interleave(noises)
-            losses.append(loss)
-        return torch.cat(losses)
-
-
 class Trainer:
     """Model, its moving average and optimiser: all that a checkpoint holds."""
 
@@ -124,8 +94,9 @@ class Trainer:
     def fit_pictures(self) -> None:
         """Begin with what a linear map says of pictures; the same in all processes."""
         rng = torch.Generator().manual_seed(self.settings.seed)
-        request = Request(_FIT_BATCH, 1, True, False, (0, 1))
-        count = -(-self.settings.fit_heads // _FIT_BATCH)
+        request = Request(_FIT_BATCH, pictures=True)
+        heads = min(self.settings.fit_heads, _FIT_DRAWS * self.heads.pictured)
+        count = -(-heads // _FIT_BATCH)
         space = self.model.space
         deviation = space.deviation.flatten().clamp_min(1e-6)
         batches = (self.heads.draw(space, request, rng) for _ in range(count))
@@ -175,7 +146,7 @@ class Trainer:
         self.step += 1
         kept = min(self.settings.ema, (self.step + 1) / (self.step + 10))
         update_average(self.average, self.model, kept)
-        return _report(losses.detach(), torch.cat([batch.t for batch in batches]))
+        return loss_report(losses.detach(), torch.cat([batch.t for batch in batches]))
 
     def averaged(self) -> LatentDiffusion:
         """The model with averaged weights, for use."""
@@ -202,17 +173,6 @@ class Trainer:
         self.step = state["step"]
 
 
-def _report(losses: Tensor, t: Tensor) -> dict[str, float]:
-    """Mean loss, and that of each quarter of the time, from little noise (1) to much (4)."""
-    report = {"loss": float(losses.mean())}
-    band = (t * _TIME_BANDS).long().clamp(max=_TIME_BANDS - 1)
-    for i in range(_TIME_BANDS):
-        inside = losses[band == i]
-        if len(inside):
-            report[f"loss{i + 1}"] = float(inside.mean())
-    return report
-
-
 @torch.no_grad()
 def held_out_loss(trainer: Trainer, batches: int = 4) -> float:
     """Loss of the averaged weights on batches of heads that no step trains on."""
@@ -225,10 +185,11 @@ def held_out_loss(trainer: Trainer, batches: int = 4) -> float:
 def train(
     trainer: Trainer, output: Path, generator_hash: str, save_every: int = 1000, minutes: float = 0
 ) -> None:
-    """Run or resume a training, for at most `minutes` if given.
+    """Run or resume a training, for at most `minutes` if given, all preparations included.
 
     The main process writes checkpoint.pt, log.jsonl and diffusion.safetensors into `output`.
     """
+    end = time.monotonic() + 60 * minutes
     checkpoint, weights = output / "checkpoint.pt", output / "diffusion.safetensors"
     records, accelerator = RunLog(output), trainer.accelerator
     settings, main = trainer.settings, accelerator.is_main_process
@@ -239,7 +200,6 @@ def train(
     place = accelerator.process_index + 1, accelerator.num_processes
     log.info("process %d of %d goes on from step %d", *place, trainer.step)
     accelerator.wait_for_everyone()
-    end = time.monotonic() + 60 * minutes
     while trainer.step < settings.steps:
         records.add(trainer.run_step())
         late = minutes > 0 and _late(accelerator, end)
@@ -289,7 +249,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(str(error))
     # a batch may by chance show no photo at all
-    unused = DistributedDataParallelKwargs(find_unused_parameters=heads.pictured)
+    unused = DistributedDataParallelKwargs(find_unused_parameters=heads.pictured > 0)
     accelerator = Accelerator(cpu=args["cpu"], kwargs_handlers=[unused])
     trainer = Trainer(settings, heads, accelerator)
     if args["start_from"] is not None:

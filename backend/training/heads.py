@@ -77,11 +77,11 @@ class Request:
 class Heads(Protocol):
     """Where a training's heads come from; the same `rng` gives the same batch.
 
-    `table` says what their attributes are, `pictured` whether they come with pictures too.
+    `table` says what their attributes are, `pictured` how many pictures there are to train on.
     """
 
     table: tuple[Attribute, ...]
-    pictured: bool
+    pictured: int
 
     def to(self, device: torch.device) -> None:
         """Move the generator."""

@@ -29,8 +29,8 @@ class GeneratedHeads:
 
     def __init__(self, generator: Generator, views: Views | None = None):
         self.generator, self.views = generator, views
-        self.pictured = views is not None
         self._split = None if views is None else HeldOut.of(views.head)
+        self.pictured = 0 if self._split is None else len(self._split.training)
 
     def to(self, device: torch.device) -> None:
         """Move the generator."""

@@ -27,11 +27,11 @@ class Next3DHeads:
     """Heads of a pool; see `heads.Heads`."""
 
     table = CELEBA_ATTRIBUTES
-    pictured = True
 
     def __init__(self, model: Next3DModel, pool: Next3DPool):
         self.model, self.pool = model, pool
         self._split = HeldOut.of(pool.head)
+        self.pictured = len(self._split.training)
 
     def to(self, device: torch.device) -> None:
         """Move the generator."""
