@@ -275,8 +275,10 @@ def test_masks_lie_where_they_should(model):
     for name in ("skin", "lips", "brows", "eyes", "ears", "scalp", "neck", "teeth"):
         mask = model.masks[name]
         assert mask.min() >= 0 and mask.max() == 1
-    centre = {name: (model.canonical * model.masks[name][:, None]).sum(0)
-              / model.masks[name].sum() for name in model.masks}
+    centre = {
+        name: (model.canonical * model.masks[name][:, None]).sum(0) / model.masks[name].sum()
+        for name in model.masks
+    }
     assert centre["scalp"][2] > 0.02 and centre["neck"][2] < -0.1
     assert centre["brows"][2] > centre["eyes"][2] > centre["nose"][2] > centre["lips"][2]
 

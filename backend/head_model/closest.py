@@ -129,9 +129,7 @@ def _triangle_frames(corners: Tensor) -> Tensor:
     return columns.T.contiguous()
 
 
-def _point_triangle(
-    points: Tensor, frames: tuple[Tensor, ...]
-) -> tuple[Tensor, Tensor, Tensor]:
+def _point_triangle(points: Tensor, frames: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
     """Return squared distance and weights of the second and third corner, each (N,K).
 
     Points (N,3) against triangles given by frames (16 of (N,K)): the minimum of the distance's
