@@ -109,7 +109,7 @@ def _drawing(
         noise = draw_noise(1, models.diffusion.space.shape, seeds[0]).to(known)
         return edit_head(
             models.diffusion, models.lock, change, known, noise, settings.strength, settings.steps,
-            settings.guidance, models.front, settings.keep_rows, hear,
+            settings.guidance, models.front, settings.keep_rows, models.align, hear,
         )  # fmt: skip
 
     return draw

@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..alignment.align import Aligner
 from ..conditions.conditions import ATTRIBUTE_INDEX
 from ..conditions.edited_values import edited_columns
 from ..conditions.measure import shape_slope
@@ -33,7 +34,7 @@ from .surface_lock import SURFACE_STEPS, SurfaceLock
 
 _NEAR = 0.012  # metres around the region's classes on the skin that are of the region, too
 # weights of the squares of: motion outside (inside: 1, mm), coefficients, numbers not asked for
-_OUTSIDE, _COEFFICIENTS, _NUMBERS = 10.0, 0.05, 10.0
+_OUTSIDE, _COEFFICIENTS, _NUMBERS = 2.0, 0.05, 10.0
 _RANGE_HEADS, _RANGE_SEED = 4000, 5
 _HAIR_POINTS = 1500
 _LEAST = 1e-4  # of an attribute: no change to speak of
@@ -131,7 +132,7 @@ class EditLock:
     def _power(self, points: Tensor) -> Tensor:
         """Mean square of the motion of points (W,) bool, mm, as a form (64, 64) of coefficients."""
         moved = 1000 * self.motion[points].flatten(0, 1)
-        return moved.T @ moved / len(points)
+        return moved.T @ moved / points.sum().clamp_min(1)
 
     def _slopes(self, names: list[str]) -> Tensor:
         model = self.images.generator.model
@@ -185,22 +186,30 @@ def edit_head(
     guidance: Guidance,
     camera: Camera,
     keep: bool = True,
+    align: Aligner | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """Latent (1, k, d) of an edited head from a `known` one and noise, both (1, k, d).
 
-    See `edit_latents`; with `keep` what the edit has no part in is held, on the way and at its end.
-    callback hears of up to `edit_steps` steps.
+    See `edit_latents`; with `align` a head whose map was repainted is brought into line with it,
+    with `keep` what the edit has no part in is held, on the way and at its end.  callback hears of
+    up to `edit_steps` steps.
     """
     edited = edit_latents(model, edit, known, noise, strength, steps, guidance, keep, callback)
-    whole = edit.painted is not None and bool(edit.painted.all())
-    if not keep or whole or strength == 0.0 or edit.is_nothing:
+    if strength == 0.0 or edit.is_nothing:
         return edited
 
     def tell(step: int, latent: Tensor) -> None:
         if callback is not None:
             callback(2 * steps + step, latent)
 
+    asked = edit.edited
+    if align is not None and edit.painted is not None and bool(asked.given("labels").any()):
+        labels, given = asked.labels[0], asked.labels_mask[0, 0]
+        edited = align(edited, labels, given, camera, lambda: tell(0, edited))
+    whole = edit.painted is not None and bool(edit.painted.all())
+    if not keep or whole:
+        return edited
     return lock(edit, known, edited, strength, camera, tell)
 
 

@@ -95,7 +95,7 @@ class Diffusion:
         noise = draw_noise(1, self.model.space.shape, head.number, latent.device)
         return edit_head(
             self.model, self.lock, edit, latent, noise, self.switch, self.steps, self.guidance,
-            head.camera,
+            head.camera, align=self.align,
         )  # fmt: skip
 
     @cached_property
