@@ -62,7 +62,10 @@ class Outlines:
         self.faces = model.surface_faces
         self.numbers = numbers_of(space, SHAPE).to(model.device)
         middle = torch.zeros(1, *space.shape, device=model.device)
-        slopes = torch.func.jacfwd(lambda x: generator.readout(space.decode(x)).betas[0])(middle)
+        with torch.enable_grad():
+            slopes = torch.autograd.functional.jacobian(
+                lambda x: generator.readout(space.decode(x)).betas[0], middle
+            )
         betas = slopes.flatten(1)[:, self.numbers]
         directions = model.subdivide(model.shapedirs.permute(2, 0, 1))
         faces = model.subdivide(model.exprdirs.permute(2, 0, 1))

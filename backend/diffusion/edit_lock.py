@@ -9,7 +9,9 @@ that was asked for is met.  `surface_lock` sees to what is left.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..alignment.align import Aligner
@@ -71,8 +73,10 @@ class EditLock:
         """
         if len(known) != 1:
             raise ValueError(f"expected the latent of one head, given {len(known)}")
+        tell(0, edited)
         posed = self.images.pose(self.space.decode(known), known.new_zeros(1, len(EXPRESSIONS)))
         held = self._hold_values(edit, known, edited, strength, posed, camera)
+        tell(0, held)
         inside = self._inside(edit, shown_classes(edit.changed), posed, camera)
         hair = self._hanging_hair(edit, held, posed)
         if bool(inside.all()):
@@ -155,10 +159,17 @@ class EditLock:
         """Points of the surface that are of some classes or were painted on: (W,) bool."""
         inside = class_mask(posed.labels[None], classes)[0, 0]
         if bool(inside.any()):
-            inside = torch.cdist(posed.surface, posed.surface[inside]).amin(1) < _NEAR
+            inside = _near(posed.surface, inside)
         if edit.painted is not None:
             inside = inside | _seen_within(edit.painted[0, 0], posed, camera)
         return inside.clone()
+
+
+def _near(surface: Tensor, inside: Tensor) -> Tensor:
+    """Which of the points (W, 3) lie near to those that are inside (W,) bool."""
+    points = surface.cpu().numpy()
+    distance, _ = cKDTree(points[inside.cpu().numpy()]).query(points, distance_upper_bound=_NEAR)
+    return torch.from_numpy(np.isfinite(distance)).to(surface.device)
 
 
 def _seen_within(mask: Tensor, posed: PosedHead, camera: Camera) -> Tensor:
