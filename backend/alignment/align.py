@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..generator.fast_images import FastImages
 from ..head_model.arkit import EXPRESSIONS
+from ..latent.manifold import Manifold
 from ..latent.w_space import WSpace
 from ..optimise.visible import Camera
 from .descent import SHOWN, Descent, map_features
@@ -52,7 +53,7 @@ def moved(
     if seen.shape is not None:
         shape = numbers_of(space, SHAPE).to(after.device)
         after[:, shape] = before[:, shape] + seen.shape
-    return descent.plausible(after.view_as(latents))
+    return after.view_as(latents)
 
 
 class Aligner:
@@ -61,6 +62,7 @@ class Aligner:
     def __init__(self, images: FastImages, space: WSpace, descent: Descent):
         self.images, self.space, self.descent = images, space, descent
         self.outlines = Outlines(images.generator, space)
+        self.manifold = Manifold(images.generator, space)
 
     @torch.no_grad()
     def __call__(
@@ -73,11 +75,13 @@ class Aligner:
     ) -> Tensor:
         """Latent (1, k, d) nearer to a label map (S, S), where it is given (S, S), as the camera
         sees it.  `tick` is called before each round; what it raises ends the work."""
-        still = latent.new_zeros(1, len(EXPRESSIONS))
+        still, cam2world = latent.new_zeros(1, len(EXPRESSIONS)), camera.cam2world[None]
+        latent = self.manifold(latent)
         for number in range(len(ROUNDS)):
             tick()
             seen = self.compare(number, latent, still, labels, given, camera)
-            latent = moved(self.descent, number, latent, seen, camera.cam2world[None], self.space)
+            latent = moved(self.descent, number, latent, seen, cam2world, self.space)
+            latent = self.manifold(latent)
         return latent
 
     def compare(

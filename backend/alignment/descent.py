@@ -35,14 +35,11 @@ def map_features(labels: Tensor, given: Tensor) -> Tensor:
 @dataclass(frozen=True)
 class Descent:
     """Learned steps: which of the features are used (F,) bool, one over their deviations (f,), for
-    each of n steps slopes (n, TURNS f, numbers) of a latent's numbers in the rows SHOWN, and the
-    lowest and highest (k d,) that heads have of all numbers."""
+    each of n steps slopes (n, TURNS f, numbers) of a latent's numbers in the rows SHOWN."""
 
     used: Tensor
     scale: Tensor
     slopes: Tensor
-    low: Tensor
-    high: Tensor
 
     def __len__(self) -> int:
         return len(self.slopes)
@@ -56,13 +53,7 @@ class Descent:
             and self.scale.shape == (count,)
             and self.slopes.ndim == 3
             and self.slopes.shape[1] == TURNS * count
-            and self.low.shape == self.high.shape
         )
-
-    def plausible(self, latents: Tensor) -> Tensor:
-        """Latents (B, k, d) with every number within what heads have."""
-        low, high = (bound.view_as(latents[0]) for bound in (self.low, self.high))
-        return torch.maximum(torch.minimum(latents, high), low)
 
     def step(self, number: int, difference: Tensor, cam2world: Tensor) -> Tensor:
         """How heads' latents differ from those wanted, (B, numbers), by the difference (B, F) of
@@ -78,13 +69,13 @@ class Descent:
         return Descent(**{name: value.to(device) for name, value in vars(self).items()})
 
     @classmethod
-    def begin(cls, differences: Tensor, shown: Tensor, clean: Tensor, numbers: int) -> Descent:
+    def begin(cls, differences: Tensor, shown: Tensor, numbers: int) -> Descent:
         """No steps yet; units from differences (N, F) of training maps of which `shown` (N, F)
-        says where a feature occurs, ranges from the latents (N, k d) of their heads."""
+        says where a feature occurs."""
         used = shown.float().mean(0) > 0.02
         scale = 1 / differences[:, used].std(0).clamp_min(1e-3)
         slopes = scale.new_zeros(0, TURNS * int(used.sum()), numbers)
-        return cls(used, scale, slopes, clean.amin(0), clean.amax(0))
+        return cls(used, scale, slopes)
 
     def learn(self, differences: Tensor, cam2world: Tensor, errors: Tensor) -> Descent:
         """With one more step: ridge regression of errors (N, numbers) on differences (N, F)."""

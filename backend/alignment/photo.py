@@ -52,7 +52,7 @@ def align_to_photo(
         step = align.outlines.step(look, labels, given, camera, softness, away, pull)
         found[shape] += step[: len(shape)]
         expression = (expression + step[len(shape) :]).clamp(0, 1)
-    return align.descent.plausible(found.view_as(latent))
+    return align.manifold(found.view_as(latent))
 
 
 def _camera(

@@ -175,6 +175,7 @@ class _Work:
     def align(self, latents: Tensor, conditions: Conditions, tick: Callable[[], None]) -> Tensor:
         """Latents (V, k, d) of heads in line with what their conditions (V) show: the map that was
         drawn, or the photo that was read."""
+        latents = self.models.align.manifold(latents)
         if not bool(conditions.given("labels").any()):
             return latents
         conditions, align, found = _comparable(conditions), self.models.align, []

@@ -23,9 +23,10 @@ from ..conditions.table import SHAPE_MAP
 from ..generator.fast_images import FastImages, PosedHead
 from ..generator.mapping import HeadValues
 from ..head_model.arkit import EXPRESSIONS
+from ..latent.manifold import Manifold
 from ..latent.w_space import WSpace
 from ..optimise.visible import Camera
-from ..synthetic.latent import SHAPE_DIM, derive, masculinity, sample_latents
+from ..synthetic.latent import SHAPE_DIM, masculinity
 from ..synthetic.params import vector_slice
 from .edit_walk import edit_latents
 from .editing import Edit
@@ -37,7 +38,6 @@ from .surface_lock import SURFACE_STEPS, SurfaceLock
 _NEAR = 0.012  # metres around the region's classes on the skin that are of the region, too
 # weights of the squares of: motion outside (inside: 1, mm), coefficients, numbers not asked for
 _OUTSIDE, _COEFFICIENTS, _NUMBERS = 2.0, 0.05, 10.0
-_RANGE_HEADS, _RANGE_SEED = 4000, 5
 _HAIR_POINTS = 1500
 _LEAST = 1e-4  # of an attribute: no change to speak of
 
@@ -52,8 +52,8 @@ class EditLock:
         self.surface = SurfaceLock(images, space)
         # metres that the points of the skin's surface move by each coefficient, (W, 3, 64)
         self.motion = model.subdivide(model.shapedirs.permute(2, 0, 1)).permute(1, 2, 0)
-        drawn = derive(sample_latents(_RANGE_HEADS, _RANGE_SEED).to(model.device), model).vector()
-        self.low, self.high = drawn.amin(0), drawn.amax(0)  # of each value, over heads
+        manifold = Manifold(images.generator, space)
+        self.low, self.high = manifold.low, manifold.high
 
     @torch.no_grad()
     def __call__(

@@ -83,7 +83,10 @@ class Diffusion:
         self, latent: Tensor, known: Conditions, camera: Camera | None, rotation: Tensor | None
     ) -> Tensor:
         """Latent (1, k, d) in line with the map that the camera sees, or with the photo."""
-        if self.align is None or not bool(known.given("labels").any()):
+        if self.align is None:
+            return latent
+        latent = self.align.manifold(latent)
+        if not bool(known.given("labels").any()):
             return latent
         map_ = known.labels[0], known.labels_mask[0, 0]
         if camera is not None:

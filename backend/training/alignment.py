@@ -31,6 +31,7 @@ from ..diffusion.weights import BUNDLED_WEIGHTS as DIFFUSION_WEIGHTS
 from ..diffusion.weights import load_diffusion
 from ..generator.fast_images import FastImages
 from ..generator.weights import BUNDLED_WEIGHTS, load_bundled, weights_hash
+from ..latent.manifold import Manifold
 from ..optimise.visible import Camera
 from .pairs import Views, read_pool
 from .visual_masks import draw_masks
@@ -145,6 +146,8 @@ def learn(
 ) -> Iterator[Descent]:
     """Learned steps after each round; `held_out` (N,) bool are not learned from."""
     context, space = get_context("spawn"), load_diffusion(diffusion).space
+    manifold = Manifold(load_bundled(path=generator), space)
+    samples = replace(samples, latents=manifold(samples.latents))
     numbers, descent, begun = numbers_of(space, SHOWN), None, time.monotonic()
     with ProcessPoolExecutor(workers, context, _begin, (generator, diffusion)) as pool:
         for number in range(LEARNED):
@@ -155,7 +158,7 @@ def learn(
             errors = (samples.clean - samples.latents).flatten(1)[:, numbers]
             if descent is None:
                 occurs = torch.cat([map_features(p.labels, p.given) != 0 for p in parts])
-                descent = Descent.begin(features, occurs, samples.clean.flatten(1), errors.shape[1])
+                descent = Descent.begin(features, occurs, errors.shape[1])
             own = ~held_out
             descent = descent.learn(features[own], samples.cam2world[own], errors[own])
             step = descent.step(number, features, samples.cam2world)
@@ -166,7 +169,7 @@ def learn(
             )  # fmt: skip
             seen = Difference(features, torch.cat(shapes) if shapes else None)
             latents = moved(descent, number, samples.latents, seen, samples.cam2world, space)
-            samples = replace(samples, latents=latents)
+            samples = replace(samples, latents=manifold(latents))
             yield descent
 
 
