@@ -13,6 +13,8 @@ from avatarmmc_blender.backend.alignment.weights import (
     load_descent,
     save_descent,
 )
+from avatarmmc_blender.backend.conditions.conditions import ATTRIBUTE_INDEX
+from avatarmmc_blender.backend.conditions.measure import measure_attributes
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head
 from avatarmmc_blender.backend.generator.weights import weights_hash
 from avatarmmc_blender.backend.head_model.arkit import EXPRESSIONS
@@ -146,6 +148,21 @@ def test_heads_are_on_the_manifold_and_others_come_to_it(align, heads):
     assert torch.allclose(*betas, atol=0.05)
 
 
+def test_numbers_that_were_asked_for_are_kept(align, heads):
+    head, other = heads
+    latent = align.manifold(align.space.encode(other.ws))
+    names = ("brow_slope", "brow_thickness", "skin_tone")
+    moved = align(latent, head.labels, everywhere(head.labels), head.camera, names)
+    generator = align.manifold.generator
+    measured = []
+    for own in (latent, moved):
+        read = generator.readout(align.space.decode(own))
+        measured.append(measure_attributes(read.betas, read.values, generator.model)[0][0])
+    kept = [ATTRIBUTE_INDEX[name] for name in names]
+    assert torch.allclose(measured[0][kept], measured[1][kept], atol=0.05)
+    assert overlap(align, moved, head) > overlap(align, latent, head) + 0.1
+
+
 def test_a_round_that_is_cancelled_ends(align, heads):
     head, calls = heads[0], []
 
@@ -156,7 +173,7 @@ def test_a_round_that_is_cancelled_ends(align, heads):
 
     with pytest.raises(KeyboardInterrupt):
         latent = align.space.encode(heads[1].ws)
-        align(latent, head.labels, everywhere(head.labels), head.camera, tick)
+        align(latent, head.labels, everywhere(head.labels), head.camera, tick=tick)
     assert len(calls) == 2
 
 

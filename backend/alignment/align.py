@@ -6,7 +6,7 @@ what maps say about heads in general (`descent`), then until outlines meet (`out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ from ..latent.manifold import Manifold
 from ..latent.w_space import WSpace
 from ..optimise.visible import Camera
 from .descent import SHOWN, Descent, map_features
+from .held import Held
 from .outlines import SHAPE, Look, Outlines
 from .rows import numbers_of
 
@@ -71,17 +72,20 @@ class Aligner:
         labels: Tensor,
         given: Tensor,
         camera: Camera,
+        names: Sequence[str] = (),
         tick: Callable[[], None] = lambda: None,
     ) -> Tensor:
         """Latent (1, k, d) nearer to a label map (S, S), where it is given (S, S), as the camera
-        sees it.  `tick` is called before each round; what it raises ends the work."""
+        sees it, with the numbers of the attributes `names` as they are.  `tick` is called before
+        each round; what it raises ends the work."""
         still, cam2world = latent.new_zeros(1, len(EXPRESSIONS)), camera.cam2world[None]
         latent = self.manifold(latent)
+        settle = Held(self.manifold, latent, names) if names else self.manifold
         for number in range(len(ROUNDS)):
             tick()
             seen = self.compare(number, latent, still, labels, given, camera)
             latent = moved(self.descent, number, latent, seen, cam2world, self.space)
-            latent = self.manifold(latent)
+            latent = settle(latent)
         return latent
 
     def compare(

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..alignment.align import Aligner
 from ..alignment.descent import Descent
 from ..alignment.photo import align_to_photo
-from ..conditions.conditions import Conditions
+from ..conditions.conditions import Conditions, given_names
 from ..conditions.contradictions import settle
 from ..diffusion.edit_lock import EditLock
 from ..diffusion.guidance import Guidance
@@ -185,7 +185,8 @@ class _Work:
                 found.append(align_to_photo(align, latent, *map_, *self._seen(), tick))
             else:
                 camera = self._camera(self.models.diffusion.space.decode(latent))
-                found.append(align(latent, *map_, camera, tick))
+                asked = given_names(conditions.select(slice(number, number + 1)))
+                found.append(align(latent, *map_, camera, asked, tick))
         return torch.cat(found)
 
     def search(self) -> tuple[Tensor, list[str]]:

@@ -109,6 +109,12 @@ class Conditions:
         return Conditions(**{k: None if v is None else change(v) for k, v in values.items()})
 
 
+def given_names(conditions: Conditions) -> tuple[str, ...]:
+    """Names of the attributes that are given of one head (batch of 1)."""
+    given = conditions.attributes_given[0].tolist()
+    return tuple(a.name for a, own in zip(ATTRIBUTES, given, strict=True) if own)
+
+
 def encode_attributes(heads: Sequence[Mapping[str, float | str]]) -> tuple[Tensor, Tensor]:
     """Attribute values of B heads as (B, A) numbers and (B, A) bool of which are given.
 

@@ -217,7 +217,7 @@ def edit_head(
     asked = edit.edited
     if align is not None and edit.painted is not None and bool(asked.given("labels").any()):
         labels, given = asked.labels[0], asked.labels_mask[0, 0]
-        edited = align(edited, labels, given, camera, lambda: tell(0, edited))
+        edited = align(edited, labels, given, camera, tick=lambda: tell(0, edited))
     whole = edit.painted is not None and bool(edit.painted.all())
     if not keep or whole:
         return edited

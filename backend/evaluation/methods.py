@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..alignment.align import Aligner
 from ..alignment.photo import align_to_photo
-from ..conditions.conditions import Conditions
+from ..conditions.conditions import Conditions, given_names
 from ..diffusion.edit_lock import EditLock, edit_head
 from ..diffusion.editing import Edit
 from ..diffusion.guidance import Guidance, guided
@@ -90,7 +90,7 @@ class Diffusion:
             return latent
         map_ = known.labels[0], known.labels_mask[0, 0]
         if camera is not None:
-            return self.align(latent, *map_, camera)
+            return self.align(latent, *map_, camera, given_names(known))
         return align_to_photo(self.align, latent, *map_, known.landmarks[0], rotation)
 
     def edit(self, head: HeldOutHead, latent: Tensor, edit: Edit) -> Tensor:
