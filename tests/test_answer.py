@@ -21,6 +21,7 @@ from avatarmmc_blender.backend.answer.read import read_evidence
 from avatarmmc_blender.backend.conditions.label_map import write_label_map
 from avatarmmc_blender.backend.conditions.painted import LabelMapError
 from avatarmmc_blender.backend.conditions.palette import PALETTE
+from avatarmmc_blender.backend.diffusion.guidance import Guidance
 from avatarmmc_blender.backend.evaluation.held_out import held_out_head
 from avatarmmc_blender.backend.generator.fast_images import project
 from avatarmmc_blender.backend.perception.framing import Frame, frame_around
@@ -255,6 +256,14 @@ def test_without_variety_all_seeds_agree(models, evidence):
     settings = AnswerSettings(variants=2, steps=2, truncation=0.0, check=False)
     found = answer(models, evidence, settings)
     assert torch.allclose(found.w[0], found.w[1], atol=1e-3)
+
+
+def test_a_map_of_no_guidance_counts_for_nothing(models, evidence):
+    asked = replace(evidence, image=None, image_given=None, rotation=None, landmarks=None)
+    settings = AnswerSettings(steps=2, check=False, guidance=Guidance(labels=0.0))
+    free = replace(asked, labels=None, labels_given=None)
+    found = [answer(models, each, settings).w for each in (asked, free)]
+    assert torch.allclose(*found, atol=1e-3)
 
 
 def test_failing_heads_are_drawn_anew_and_told(models, evidence):

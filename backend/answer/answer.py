@@ -176,7 +176,7 @@ class _Work:
         """Latents (V, k, d) of heads in line with what their conditions (V) show: the map that was
         drawn, or the photo that was read."""
         latents = self.models.align.manifold(latents)
-        if not bool(conditions.given("labels").any()):
+        if self.settings.guidance.labels == 0 or not bool(conditions.given("labels").any()):
             return latents
         conditions, align, found = _comparable(conditions), self.models.align, []
         for number, latent in enumerate(latents[:, None]):
