@@ -32,7 +32,10 @@ _EDITS = ("longer hair", "hair colour", "glasses on", "glasses off", "beard on",
           "fuller lips")  # fmt: skip
 # what is painted on a map: classes that grow, by how many pixels, and over what
 _STROKES: dict[str, tuple[tuple[str, ...], int, tuple[str, ...]]] = {
+    "fuller lips": (("u_lip", "l_lip"), 2, ("skin",)),
     "more hair": (("hair",), 7, ("background", "neck", "l_ear", "r_ear")),
+    "larger eyes": (("l_eye", "r_eye"), 1, ("skin",)),
+    "a lower hairline": (("hair",), 6, ("skin",)),
     "a larger nose": (("nose",), 4, ("skin",)),
     "thicker brows": (("l_brow", "r_brow"), 2, ("skin",)),
 }
@@ -77,12 +80,12 @@ def _photos(bench: Bench, method: Method, folder: Path) -> Page:
 
 @torch.no_grad()
 def _maps(bench: Bench, method: Method, folder: Path) -> Page:
-    """Maps of held-out heads, half of them with something painted on."""
+    """Maps of held-out heads, each with something painted on."""
     heads = bench.heads[:SHOWN]
-    strokes = [None] * (len(heads) - len(heads) // 2) + list(_STROKES)[: len(heads) // 2]
+    strokes = list(_STROKES)[: len(heads)]
     asked, captions = [], []
     for head, stroke in zip(heads, strokes, strict=True):
-        labels = head.labels if stroke is None else painted(head.labels, stroke)
+        labels = painted(head.labels, stroke)
         given = torch.ones_like(labels[None, None], dtype=torch.float32)
         nothing = Conditions.none(1, labels.device)
         asked.append(
@@ -93,7 +96,7 @@ def _maps(bench: Bench, method: Method, folder: Path) -> Page:
                 labels_mask=given,
             )
         )
-        captions.append(f"map {head.number}{'' if stroke is None else ' with ' + stroke}")
+        captions.append(f"map {head.number} with {stroke}")
     answers = _bodies(bench, method, heads, asked)
     own = [view(a, head.camera).label for a, head in zip(answers, heads, strict=True)]
     rows = [[_colored(c.labels[0]) for c in asked], [_colored(labels) for labels in own]]
