@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from . import live_picture
 from .errors import AvatarError
 from .models import LoadedModel, load_answer_models
 from .settings import GUIDANCE, PICTURES, GenerateSettings
@@ -89,7 +90,7 @@ def find_answers(
             method=settings.method,
             personalise=settings.personalise,
         )
-        answers = answer(models, evidence, asked, clock)
+        answers = answer(models, evidence, asked, clock, live_picture.put)
     return found_of(answers, evidence)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import live_preview
 from .generate_task import current_task
 
 
@@ -17,3 +18,4 @@ def draw_task_button(layout: bpy.types.UILayout, operator: str, text: str, icon:
     else:
         row.progress(factor=task.fraction, type="BAR", text=task.text)
         row.operator("avatarmmc.cancel", text="", icon="X")
+        live_preview.draw(layout)

@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from . import live_preview
 from .errors import AvatarError, Cancelled
 from .jobs import running_job
 from .task import Task
@@ -89,8 +90,8 @@ class TaskOperator(OneAtATime):
         """Draw anew what the task may have changed, done or not."""
 
     def _show(self, context: bpy.types.Context) -> None:
-        text = self._task.text
-        if text != self._shown:  # drawing takes the window's time
+        text, fresh = self._task.text, live_preview.refresh()
+        if fresh or text != self._shown:  # drawing takes the window's time
             self._shown = text
             context.workspace.status_text_set(f"AvatarMMC: {text}")
             redraw_progress(context)
@@ -109,6 +110,7 @@ class TaskOperator(OneAtATime):
 
     def _stop(self, context: bpy.types.Context) -> None:
         """Show no progress any more."""
+        live_preview.clear()
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None

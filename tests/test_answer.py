@@ -308,8 +308,10 @@ def test_a_refinement_follows_the_photo(models, evidence):
     heard = []
     settings = AnswerSettings(steps=1, truncation=0.0, personalise=3, check=False)
     plain = answer(models, evidence, replace(settings, personalise=0))
-    found = answer(models, evidence, settings, lambda *told: heard.append(told))
+    shown = []
+    found = answer(models, evidence, settings, lambda *told: heard.append(told), shown.append)
     assert [stage for stage, _ in heard].count("personalise") == 3
+    assert [picture.shape for picture in shown] == [(128, 128, 3)] and np.ptp(shown[0]) > 50
     assert 0 < (found.latents - plain.latents).abs().max() < 0.3
     assert found.report["personalise"] == 3
 

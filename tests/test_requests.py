@@ -35,7 +35,7 @@ SMALL = GenerateSettings(seed=18, resolution=64, texture=128, device="cpu")
 def answering(monkeypatch):
     """Answers that are the heads of the seeds, of small networks with random weights."""
 
-    def answer(models, evidence, settings, callback):
+    def answer(models, evidence, settings, callback, show):
         z = [sample_latents(1, settings.seed + i, 0.5) for i in range(settings.variants)]
         ws = models.generator.mapping(torch.cat(z))
         for step in range(4):
@@ -109,7 +109,7 @@ def test_pixels_stand_for_files(asked, tmp_path):
     found = []
     real = answer_module.answer
 
-    def keep(models, evidence, settings, callback):
+    def keep(models, evidence, settings, callback, show):
         found.append(evidence)
         raise Cancelled()
 

@@ -30,12 +30,13 @@ from ..perception.network import FaceNetwork
 from ..synthetic.labels import LABEL_INDEX
 from .evidence import Evidence
 from .front import front_camera
+from .portrait import front_picture
+from .progress import Forward, Progress, Show
 
 Method = Literal["diffusion", "optimise"]
-# stage and how much of it is done, 0 to 1; what it raises ends the work
-Progress = Callable[[str, float], None]
 
 _SEARCH_STEPS = 20  # of the optimisation for each step of the denoiser: 400 beside its usual 20
+_SHOWN_EVERY = 10  # steps of a search
 _SAMPLING = 0.5  # of the stage "latent"; the rest is checking
 # no head of the generator has them: a map is not compared there
 _WORN = tuple(LABEL_INDEX[name] for name in ("hat", "neck_l", "cloth"))
@@ -111,15 +112,17 @@ def answer(
     evidence: Evidence,
     settings: AnswerSettings,
     callback: Progress | None = None,
+    show: Show | None = None,
 ) -> Answers:
     """Heads that meet the evidence.
 
-    Stages: "latent", then "personalise" if asked for, or "optimise" alone.  Raises ValueError
-    where the weights cannot take what is given.
+    Stages: "latent", then "personalise" if asked for, or "optimise" alone; `show` is given a front
+    picture of the head now and then in the last two.  Raises ValueError where the weights cannot
+    take what is given.
     """
     tell = callback or (lambda stage, fraction: None)
     conditions = evidence.conditions(models.generator.model.device)
-    work = _Work(models, evidence, settings, conditions, tell)
+    work = _Work(models, evidence, settings, conditions, tell, show)
     report = {"method": settings.method, "steps": settings.steps, "resampled": 0}
     if settings.method == "optimise":
         latents, notes = work.search()
@@ -142,10 +145,11 @@ class _Work:
     settings: AnswerSettings
     conditions: Conditions
     tell: Progress
+    show: Show | None
 
     def sample(self) -> tuple[Tensor, list[str], int]:
         """Latents by diffusion, notes, and how many heads were drawn anew."""
-        s, progress = self.settings, _Forward(self.tell, "latent")
+        s, progress = self.settings, Forward(self.tell, "latent")
         asked = SampleSettings(s.steps, s.seed, s.variants, s.guidance, truncation=s.truncation)
 
         def heard(step: int, latents: Tensor) -> None:
@@ -259,6 +263,9 @@ class _Work:
     def _progress(self, stage: str, number: int, search: Search) -> Callable[..., None]:
         def heard(step: int, latent: Tensor, losses: dict[str, float]) -> None:
             self.tell(stage, (number + step / search.steps) / self.settings.variants)
+            if self.show is not None and step % _SHOWN_EVERY == 0:
+                ws = self.models.diffusion.space.decode(latent)
+                self.show(front_picture(self.models.images, ws, self.models.front)[0])
 
         return heard
 
@@ -282,14 +289,3 @@ def _comparable(conditions: Conditions) -> Conditions:
         return conditions
     worn = torch.isin(conditions.labels, conditions.labels.new_tensor(_WORN))[:, None]
     return replace(conditions, labels_mask=conditions.labels_mask.masked_fill(worn, 0.0))
-
-
-class _Forward:
-    """Progress of one stage whose parts may begin anew: what is told never goes back."""
-
-    def __init__(self, tell: Progress, stage: str):
-        self._tell, self._stage, self._done = tell, stage, 0.0
-
-    def __call__(self, fraction: float) -> None:
-        self._done = max(self._done, fraction)
-        self._tell(self._stage, self._done)

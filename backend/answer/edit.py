@@ -20,10 +20,11 @@ from ..diffusion.samplers import draw_noise
 from ..diffusion.self_check import Verdict, sample_checked
 from ..generator.fast_images import FastImages
 from ..generator.generator import Generator
-from .answer import AnswerModels, Answers, Progress
+from .answer import AnswerModels, Answers
 from .evidence import Evidence
 from .front import front_camera
-from .portrait import own_attributes, own_conditions, soft_light, view
+from .portrait import front_picture, own_attributes, own_conditions
+from .progress import Progress
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,7 @@ def front_view(generator: Generator, w: np.ndarray) -> tuple[np.ndarray, np.ndar
     """The front of the head of w (256,), which edits are painted on: image (S, S, 3) uint8 sRGB and
     labels (S, S) uint8 of the 19 classes."""
     camera = front_camera(generator.model)
-    picture = view(FastImages(generator), _style_rows(generator, w), camera)
-    image = soft_light(picture, camera.cam2world)[0].permute(1, 2, 0)
-    pixels = (255 * image).round().to(torch.uint8).cpu().numpy()
-    return pixels, picture.label.to(torch.uint8).cpu().numpy()
+    return front_picture(FastImages(generator), _style_rows(generator, w), camera)
 
 
 @torch.no_grad()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -31,6 +33,16 @@ def soft_light(picture: HeadImage, cam2world: Tensor) -> Tensor:
     color = picture.color * (0.5 + 0.55 * (0.7 * facing + 0.3).clamp_min(0))[..., None]
     image = _BACKGROUND + picture.coverage[..., None] * (color - _BACKGROUND)
     return image.clamp(0, 1).permute(2, 0, 1)[None].clone()
+
+
+@torch.no_grad()
+def front_picture(images: FastImages, ws: Tensor, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """The head of style rows ws (1, R, W), softly lit, (S, S, 3) uint8 sRGB with row 0 on top, and
+    its labels (S, S) uint8."""
+    picture = view(images, ws, camera)
+    image = soft_light(picture, camera.cam2world)[0].permute(1, 2, 0)
+    pixels = (255 * image).round().to(torch.uint8).cpu().numpy()
+    return pixels, picture.label.to(torch.uint8).cpu().numpy()
 
 
 def own_conditions(images: FastImages, ws: Tensor, camera: Camera) -> Conditions:
