@@ -15,6 +15,7 @@ from .errors import AvatarError
 from .models import LoadedModel, load_answer_models
 from .settings import GUIDANCE, PICTURES, GenerateSettings
 from .stages import SEED_STAGES, StageClock
+from .task import running_task
 
 if TYPE_CHECKING:
     from .backend.answer.answer import Answers
@@ -90,7 +91,8 @@ def find_answers(
             method=settings.method,
             personalise=settings.personalise,
         )
-        answers = answer(models, evidence, asked, clock, live_picture.put)
+        watched = running_task() is not None  # not from scripts and the command line
+        answers = answer(models, evidence, asked, clock, live_picture.put if watched else None)
     return found_of(answers, evidence)
 
 

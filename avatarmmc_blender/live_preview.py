@@ -25,7 +25,7 @@ def refresh() -> bool:
     pixels = np.ones((*picture.shape[:2], 4), np.float32)
     pixels[..., :3] = picture[::-1] / np.float32(255)
     _icon.image_size = picture.shape[1::-1]
-    _icon.image_pixels_float = pixels.ravel().tolist()
+    _icon.image_pixels_float.foreach_set(pixels.ravel())
     return True
 
 

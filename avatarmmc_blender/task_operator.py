@@ -44,6 +44,7 @@ class TaskOperator(OneAtATime):
         except AvatarError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
+        live_preview.clear()  # what a cancelled job may have left in its last step
         self._task.start()
         manager = context.window_manager
         self._timer = manager.event_timer_add(TICK_SECONDS, window=context.window)

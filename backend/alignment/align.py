@@ -17,7 +17,7 @@ from ..head_model.arkit import EXPRESSIONS
 from ..latent.manifold import Manifold
 from ..latent.w_space import WSpace
 from ..optimise.visible import Camera
-from .descent import SHOWN, Descent, map_features
+from .descent import LEARNED, SHOWN, Descent, map_features
 from .held import Held
 from .outlines import SHAPE, Look, Outlines
 from .rows import numbers_of
@@ -29,10 +29,11 @@ _PULL = 0.001  # to the shape of the round before, against the outlines
 
 @dataclass(frozen=True)
 class Difference:
-    """Of maps from those of B heads: of their features (B, F), and what the outlines add to the
-    numbers of the shape (B, n); None: they are not followed yet."""
+    """Of maps from those of B heads: of their features (B, F), None in rounds without a learned
+    step, and what the outlines add to the numbers of the shape (B, n), None before they are
+    followed."""
 
-    features: Tensor
+    features: Tensor | None
     shape: Tensor | None
 
 
@@ -48,7 +49,7 @@ def moved(
     followed, they say the shape."""
     before = latents.flatten(1)
     after = before.clone()
-    if number < len(descent):
+    if seen.features is not None:
         shown = numbers_of(space, SHOWN).to(after.device)
         after[:, shown] += descent.step(number, seen.features, cam2world)
     if seen.shape is not None:
@@ -58,9 +59,10 @@ def moved(
 
 
 class Aligner:
-    """Aligns heads of one generator; `descent` holds learned steps for the first rounds."""
+    """Aligns heads of one generator; `descent` holds learned steps for the first rounds, and is
+    None where they are still to be learned: then heads can be compared with maps."""
 
-    def __init__(self, images: FastImages, space: WSpace, descent: Descent):
+    def __init__(self, images: FastImages, space: WSpace, descent: Descent | None):
         self.images, self.space, self.descent = images, space, descent
         self.outlines = Outlines(images.generator, space)
         self.manifold = Manifold(images.generator, space)
@@ -100,15 +102,16 @@ class Aligner:
         """How a head's labels differ from those asked for, in round `number`; its face has an
         expression (1, 52)."""
         look = self.look(latent, expression, camera, len(labels))
-        maps = torch.stack([labels, look.labels])
-        wanted, own = map_features(maps, given[None, None].expand(2, -1, -1, -1).float())
-        softness = ROUNDS[number]
-        shape = None
+        features, shape, softness = None, None, ROUNDS[number]
+        if number < LEARNED:
+            maps = torch.stack([labels, look.labels])
+            wanted, own = map_features(maps, given[None, None].expand(2, -1, -1, -1).float())
+            features = (wanted - own)[None]
         if softness is not None:
             away = latent.new_zeros(len(self.outlines.numbers))
             pull = torch.full_like(away, _PULL)
             shape = self.outlines.step(look, labels, given, camera, softness, away, pull)[None]
-        return Difference((wanted - own)[None], shape)
+        return Difference(features, shape)
 
     @torch.inference_mode()
     def look(self, latent: Tensor, expression: Tensor, camera: Camera, size: int) -> Look:

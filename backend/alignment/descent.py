@@ -19,6 +19,7 @@ from ..encoders.layout import GRID, PLACES, class_places
 from ..encoders.visual import NUM_LABELS
 
 SHOWN = ("shape", "eyes", "hair", "accessories")  # rows of the latent that maps show
+LEARNED = 2  # rounds with a learned step; in later ones outlines alone are followed
 FARTHEST = 4.0  # deviations that a difference counts as
 TURNS = 3  # powers of the camera's yaw that directions depend on, the first one 0
 _YAW = 0.5  # radians, about the deviation of training cameras
@@ -45,14 +46,14 @@ class Descent:
         return len(self.slopes)
 
     def fits(self) -> bool:
-        """Whether the shapes agree with each other and with the features there are."""
+        """Whether the shapes agree with each other, and with the features and rounds there are."""
         count = int(self.used.sum())
         features = NUM_LABELS * (PLACES + GRID**2)
         return (
             self.used.shape == (features,)
             and self.scale.shape == (count,)
             and self.slopes.ndim == 3
-            and self.slopes.shape[1] == TURNS * count
+            and self.slopes.shape[:2] == (LEARNED, TURNS * count)
         )
 
     def step(self, number: int, difference: Tensor, cam2world: Tensor) -> Tensor:

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..conditions.attributes import ATTRIBUTE_BY_NAME
 from ..conditions.edited_values import edited_columns
 from ..conditions.measure import shape_slope
-from ..conditions.table import ATTRIBUTES, SHAPE_MAP
+from ..conditions.table import SHAPE_MAP
 from ..generator.mapping import HeadValues
 from ..latent.manifold import Manifold
 
-_CHOICES = frozenset(attribute.name for attribute in ATTRIBUTES if attribute.choices)
 _SHAPE = 0.5  # of a change of the shape's attributes is taken back: the map says more of them
 
 
@@ -26,7 +26,7 @@ class Held:
 
     @torch.no_grad()
     def __init__(self, manifold: Manifold, start: Tensor, names: Sequence[str]):
-        numbers = [name for name in names if name not in _CHOICES]
+        numbers = [name for name in names if not ATTRIBUTE_BY_NAME[name].choices]
         self.manifold = manifold
         self.start = manifold.generator.readout(manifold.space.decode(start))
         self.columns = edited_columns(numbers).to(start.device)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..alignment.align import Aligner, Difference, moved
-from ..alignment.descent import SHOWN, Descent, map_features
+from ..alignment.descent import LEARNED, SHOWN, Descent, map_features
 from ..alignment.rows import numbers_of
 from ..alignment.weights import save_descent
 from ..conditions.conditions import Conditions
@@ -40,7 +40,6 @@ log = logging.getLogger("avatarmmc.training")
 
 _BATCH = 32
 _WITH_HOLES, _WITH_ATTRIBUTES = 0.4, 0.3
-LEARNED = 2  # rounds; in the last one outlines alone are followed
 _HELD_OUT_OF = 50  # heads, one of which no step is learned from
 
 
